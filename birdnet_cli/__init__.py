@@ -1,0 +1,51 @@
+"""fbn: from a folder of look-alike images to a trained, portable classifier.
+
+The names below are the Python API. They load on first use, so that importing the package imports no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from birdnet_cli._version import __version__
+
+if TYPE_CHECKING:
+    from birdnet_cli.core.cache import FeatureCache
+    from birdnet_cli.core.data import open_dataset
+    from birdnet_cli.core.engine import Model, evaluate, extract, load_model, predict, train_head
+    from birdnet_cli.core.errors import FbnError
+    from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
+
+__all__ = [
+    "ExtractSettings",
+    "FbnError",
+    "FeatureCache",
+    "HeadSettings",
+    "Model",
+    "__version__",
+    "evaluate",
+    "extract",
+    "load_model",
+    "open_dataset",
+    "predict",
+    "train_head",
+]
+
+_HOMES = {
+    "ExtractSettings": "birdnet_cli.core.recipe",
+    "FbnError": "birdnet_cli.core.errors",
+    "FeatureCache": "birdnet_cli.core.cache",
+    "HeadSettings": "birdnet_cli.core.recipe",
+    "Model": "birdnet_cli.core.engine",
+    "evaluate": "birdnet_cli.core.engine",
+    "extract": "birdnet_cli.core.engine",
+    "load_model": "birdnet_cli.core.engine",
+    "open_dataset": "birdnet_cli.core.data",
+    "predict": "birdnet_cli.core.engine",
+    "train_head": "birdnet_cli.core.engine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,103 @@
+"""`fbn`: every command on one screen, and the one place where errors become text and exit codes."""
+
+import io
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from birdnet_cli._version import __version__
+from birdnet_cli.cli.bench import bench_app
+from birdnet_cli.cli.cache import cache_app
+from birdnet_cli.cli.data import data_app
+from birdnet_cli.cli.demo import demo
+from birdnet_cli.cli.doctor import doctor
+from birdnet_cli.cli.evaluate import evaluate
+from birdnet_cli.cli.extract import extract
+from birdnet_cli.cli.models import models_app
+from birdnet_cli.cli.predict import predict
+from birdnet_cli.cli.recipes import recipes_app
+from birdnet_cli.cli.train_head import train_head
+from birdnet_cli.core.errors import FbnError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fbn",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 some inputs failed, 4 a gate failed, 130/143 interrupted.",
+)
+app.command()(demo)
+app.command()(extract)
+app.command("train-head")(train_head)
+app.command()(predict)
+app.command()(evaluate)
+app.add_typer(cache_app, name="cache")
+app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
+app.add_typer(recipes_app, name="recipes")
+app.add_typer(bench_app, name="bench")
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar="FBN_DEBUG", help="Show tracebacks.")] = False,
+) -> None:
+    """Tell look-alikes apart: from a folder of images to a trained, portable classifier."""
+    if debug:
+        os.environ["FBN_DEBUG"] = "1"
+
+
+def main() -> NoReturn:
+    """Run the command line; every error that fbn raises on purpose is one line on stderr and its own exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _deliver_again
+    _let_any_name_pass()
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (FbnError, OSError, MemoryError) as error:
+        if os.environ.get("FBN_DEBUG"):
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {message.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, FbnError) else 1)
+    sys.exit(0)
+
+
+def _let_any_name_pass() -> None:
+    # A file name may hold bytes that are no UTF-8: they are read as `os.fsdecode` reads them, and shown as \udcXX.
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # The blocks on the stack close what they hold; finished shards and files stay.
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _deliver_again(dropped: "sys.UnraisableHookArgs") -> None:
+    # Python drops what is raised inside a destructor or a weakref callback; an interrupt must not be lost there.
+    if isinstance(dropped.exc_value, (KeyboardInterrupt, SystemExit)):
+        number = signal.SIGINT if isinstance(dropped.exc_value, KeyboardInterrupt) else signal.SIGTERM
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(dropped)

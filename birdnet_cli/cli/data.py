@@ -1,0 +1,83 @@
+"""`fbn data`: check, count and split data sets before anything is trained on them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birdnet_cli.cli import options
+
+__all__ = ["data_app"]
+
+data_app = typer.Typer(no_args_is_help=True, help="Check, count and split data sets.")
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@data_app.command()
+def check(
+    data: options.DataRoot,
+    data_format: options.DataFormat = "auto",
+    bbox: options.BBox = False,
+    workers: options.Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decode every image and look for what would harm training; exit with 4 if there is any."""
+    from dataclasses import asdict
+
+    from birdnet_cli.core.data import check_dataset, open_dataset
+
+    report = check_dataset(open_dataset(data, format=data_format, bbox=bbox), workers=2 if workers is None else workers)
+    problems = report.problems()
+    if as_json:
+        typer.echo(json.dumps(asdict(report) | {"problems": problems}, indent=1))
+    else:
+        for line in problems or [f"{data}: no problem found"]:
+            typer.echo(line.encode("utf-8", "backslashreplace"))
+    if problems:
+        raise typer.Exit(4)
+
+
+@data_app.command()
+def stats(data: options.DataRoot, data_format: options.DataFormat = "auto", as_json: AsJson = False) -> None:
+    """Count the images of every class in every split; no image is decoded."""
+    from birdnet_cli.cli.tables import print_counts
+    from birdnet_cli.core.data import count_images, open_dataset
+
+    dataset = open_dataset(data, format=data_format)
+    counts = count_images(dataset)
+    if as_json:
+        by_class = {
+            name: {split: counts[split][label] for split in counts} for label, name in enumerate(dataset.classes)
+        }
+        typer.echo(
+            json.dumps({"format": dataset.format, "splits": dataset.split_sizes(), "classes": by_class}, indent=1)
+        )
+    else:
+        print_counts(dataset.classes, counts)
+
+
+@data_app.command()
+def split(
+    data: options.DataRoot,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write, in or above the images' folder.")],
+    val: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the images for validation.")] = 0.0,
+    test: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the images for testing.")] = 0.25,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the assignment.")] = 0,
+    data_format: options.DataFormat = "auto",
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Divide a data set by chance, stratified by class, and write the lists as a CSV that every command reads."""
+    from birdnet_cli.core.data import assign_splits, open_dataset, write_csv
+    from birdnet_cli.core.errors import UsageError
+
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
+    if val + test >= 1:
+        raise UsageError(f"--val {val} and --test {test} leave nothing to train on: their sum must be below 1")
+    dataset = open_dataset(data, format=data_format)
+    fractions = {"train": 1 - val - test} | ({"val": val} if val else {}) | ({"test": test} if test else {})
+    splits = assign_splits([sample.label for sample in dataset.samples], fractions=fractions, seed=seed)
+    write_csv(dataset, splits, output)
+    counted = ", ".join(f"{splits.count(name)} {name}" for name in fractions)
+    typer.echo(f"{output}: {counted}")

@@ -1,0 +1,83 @@
+"""Prediction rows -> a table, JSON, JSON lines or CSV on a text stream."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from birdnet_cli.cli.console import PIPE_WIDTH
+from birdnet_cli.core.engine.predict import Prediction
+
+__all__ = ["write_predictions"]
+
+
+def write_predictions(rows: Iterable[Prediction], form: str, stream: IO[str]) -> int:
+    """Write rows as they come (a table when all are there) and return how many of them are failures.
+
+    Args:
+        rows: one prediction per image.
+        form: `table`, `json`, `jsonl` or `csv`.
+        stream: text; undecodable bytes of file names are written as backslash escapes.
+    """
+    failed = 0
+
+    def counted() -> Iterable[Prediction]:
+        nonlocal failed
+        for row in rows:
+            failed += row.status != "ok"
+            yield row
+
+    WRITERS[form](counted(), stream)
+    return failed
+
+
+def _printable(text: str) -> str:
+    # A byte of a file name that is no UTF-8 becomes \udcXX, which is also JSON's own escape for it.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _write_table(rows: Iterable[Prediction], stream: IO[str]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("image", overflow="fold")
+    table.add_column("name")
+    table.add_column("probability", justify="right")
+    for row in rows:
+        for position, guess in enumerate(row.top):
+            name = _printable(row.path) if position == 0 else ""
+            table.add_row(Text(name), Text(guess.label), f"{guess.prob:.2%}")
+        if row.error is not None:
+            table.add_row(Text(_printable(row.path)), Text(f"error: {_printable(row.error)}", style="red"), "")
+    Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH).print(table)
+
+
+def _write_json(rows: Iterable[Prediction], stream: IO[str]) -> None:
+    stream.write(_printable(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=1)) + "\n")
+
+
+def _write_json_lines(rows: Iterable[Prediction], stream: IO[str]) -> None:
+    for row in rows:
+        stream.write(_printable(json.dumps(row.to_json(), ensure_ascii=False)) + "\n")
+        stream.flush()
+
+
+def _write_csv(rows: Iterable[Prediction], stream: IO[str]) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["path", "status", "error", "rank", "label", "index", "prob", "model"])
+    for row in rows:
+        path, error = _printable(row.path), _printable(row.error or "")
+        if not row.top:
+            writer.writerow([path, row.status, error, "", "", "", "", row.model])
+        for rank, guess in enumerate(row.top, start=1):
+            writer.writerow([path, row.status, error, rank, guess.label, guess.index, f"{guess.prob:.6f}", row.model])
+
+
+WRITERS: dict[str, Callable[[Iterable[Prediction], IO[str]], None]] = {
+    "table": _write_table,
+    "json": _write_json,
+    "jsonl": _write_json_lines,
+    "csv": _write_csv,
+}

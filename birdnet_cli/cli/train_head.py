@@ -1,0 +1,63 @@
+"""`fbn train-head`: feature cache -> model file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from birdnet_cli.cli import options
+
+__all__ = ["train_head"]
+
+
+def train_head(
+    cache: Annotated[Path, typer.Argument(help="A feature cache written by fbn extract.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write (.safetensors).")],
+    pooling: Annotated[
+        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
+    ] = None,
+    head: Annotated[Literal["softmax", "svm", "ridge"] | None, typer.Option(help="Loss.  [default: svm]")] = None,
+    C: Annotated[
+        str | None, typer.Option("-C", help="Weight of the loss against the penalty, or auto.  [default: auto]")
+    ] = None,
+    cv: Annotated[int | None, typer.Option(help="Folds of the cross-validation.  [default: 5]")] = None,
+    class_weights: Annotated[
+        Literal["none", "balanced"] | None, typer.Option(help="Weigh classes by their size.  [default: none]")
+    ] = None,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option("--calibrate/--no-calibrate", help="Fit a temperature on out-of-fold logits.  [default: on]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the folds.  [default: 0]")] = None,
+    weights: Annotated[
+        str, typer.Option(help="Where the cache's backbone weights are found again, to be embedded.")
+    ] = "auto",
+    embed_backbone: Annotated[
+        bool, typer.Option("--embed-backbone/--no-embed-backbone", help="Put the backbone into the model file.")
+    ] = True,
+    overwrite: options.Overwrite = False,
+    recipe: options.Recipe = None,
+    set_: options.SetOverrides = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Solve for a linear head on cached descriptors; C is chosen by cross-validation on the training split."""
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_cross_validation
+    from birdnet_cli.core.engine.train_head import train_head as run
+    from birdnet_cli.core.recipe import HeadSettings, resolve_settings
+
+    flags = {
+        "head": head, "C": C, "cv": cv, "class_weights": class_weights, "calibrate": calibrate, "seed": seed,
+    }  # fmt: skip
+    fitted = run(
+        cache,
+        output,
+        pooling=pooling,
+        settings=resolve_settings(HeadSettings, section="head", recipe=recipe, flags=flags, overrides=set_ or ()),
+        weights=weights,
+        embed_backbone=embed_backbone,
+        overwrite=overwrite,
+        progress=ConsoleProgress(quiet=quiet),
+    )
+    print_cross_validation(fitted)
+    typer.echo(fitted.summary())

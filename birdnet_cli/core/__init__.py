@@ -1,0 +1,1 @@
+"""The shared core: the stages of the pipeline and the engine that joins them."""

@@ -1,0 +1,151 @@
+"""One data set: its class list and its samples in a fixed order; no pixels are read here."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from birdnet_cli.core.errors import DataError
+
+__all__ = ["SPLITS", "SPLIT_NAMES", "ImageDataset", "ListedImage", "Sample", "assemble_dataset", "enumerate_some"]
+
+SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        path: the file.
+        name: the path relative to the data set's root, with `/`, as `os.fsdecode` gives it.
+        label: index into the class list; -1 is unlabelled.
+        split: `train`, `val` or `test`.
+        box: x, y, width, height in pixels of the stored image, before any EXIF rotation; None is the whole image.
+        size: bytes when the file was listed; -1 if it could not be seen then, None if that was not recorded.
+        mtime_ns: modification time when the file was listed; -1 and None as for `size`.
+    """
+
+    path: Path
+    name: str
+    label: int
+    split: str
+    box: tuple[float, float, float, float] | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """One image as a folder or a list names it, before the class list is known."""
+
+    path: Path
+    name: str
+    class_name: str
+    split: str
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Samples that share one class list.
+
+    Attributes:
+        root: the folder that sample names are relative to.
+        format: the layout it was read as, a key of `list_formats`.
+        classes: class names; a label is an index into them. They come from the training split alone.
+        samples: in the format's fixed order.
+        empty_classes: classes that the layout declares but that hold no image; no label refers to them.
+    """
+
+    root: Path
+    format: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    empty_classes: tuple[str, ...] = ()
+
+    def split_sizes(self) -> dict[str, int]:
+        """Return the number of samples of each split that has any, in the order train, val, test."""
+        counts = Counter(sample.split for sample in self.samples)
+        return {split: counts[split] for split in SPLITS if counts[split]}
+
+    def subset(self, split: str) -> "ImageDataset":
+        """Return the samples of one split under the same class list.
+
+        Raises:
+            DataError: no sample belongs to that split.
+        """
+        samples = tuple(sample for sample in self.samples if sample.split == split)
+        if not samples:
+            present = ", ".join(f"{name} ({count})" for name, count in self.split_sizes().items())
+            raise DataError(
+                f"{self.root}: no '{split}' images; its splits are: {present}. `fbn data split` divides a data set"
+            )
+        return replace(self, samples=samples)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over the class list and each sample's name, size, mtime, label, split and box.
+
+        The root is left out: a copy that keeps its modification times has the same fingerprint.
+        """
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        for sample in self.samples:
+            row = (sample.name, sample.size, sample.mtime_ns, sample.label, sample.split, sample.box)
+            digest.update(json.dumps(row).encode())
+        return digest.hexdigest()
+
+
+def assemble_dataset(
+    root: Path, *, format: str, images: Iterable[ListedImage], declared: Sequence[str]
+) -> ImageDataset:
+    """Build the class list from the training split, and label and date every sample.
+
+    Args:
+        root: the folder that names are relative to.
+        format: the layout's name.
+        images: in their final order.
+        declared: every class that the layout knows, in label order; those without an image get no label.
+
+    Raises:
+        DataError: no training image, one image listed twice, or classes that have no training image.
+    """
+    listed = list(images)
+    repeated = [name for name, count in Counter(image.name for image in listed).items() if count > 1]
+    if repeated:
+        raise DataError(f"{root}: every image must be listed once; listed more often: {enumerate_some(repeated)}")
+    trained = {image.class_name for image in listed if image.split == "train"}
+    if not trained:
+        raise DataError(f"{root}: no training images, and the class list comes from the training split")
+    untrained = {image.class_name for image in listed} - trained
+    if untrained:
+        names = enumerate_some([name for name in declared if name in untrained])
+        raise DataError(
+            f"{root}: classes without a training image, though another split has them: {names}; "
+            "add training images, or take these classes out of the other splits"
+        )
+    classes = tuple(name for name in declared if name in trained)
+    labels = {name: label for label, name in enumerate(classes)}
+    samples = []
+    for image in listed:
+        size, mtime_ns = _stamp(image.path)
+        samples.append(Sample(image.path, image.name, labels[image.class_name], image.split, image.box, size, mtime_ns))
+    empty = tuple(name for name in declared if name not in trained)
+    return ImageDataset(root, format, classes, tuple(samples), empty)
+
+
+def enumerate_some(items: Sequence[object]) -> str:
+    """Return the first five items as one line of text, with the number of those left out."""
+    shown = [text if (text := str(item)).isprintable() else ascii(text) for item in items[:5]]
+    return ", ".join(shown) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        # Listed but not to be seen: reading it will name the reason, in its own row.
+        return -1, -1
+    return status.st_size, status.st_mtime_ns

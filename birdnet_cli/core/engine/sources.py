@@ -1,0 +1,64 @@
+"""What a user points `predict` at - files, folders, globs, lists - -> image paths, in a stable order."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from birdnet_cli.core.data import IMAGE_SUFFIXES
+from birdnet_cli.core.errors import DataError
+
+__all__ = ["expand_sources"]
+
+
+def expand_sources(sources: Iterable[str], *, stdin: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield the image files that `sources` stand for.
+
+    Args:
+        sources: each an image file; a folder (searched recursively, sorted, hidden files skipped); a glob (for shells
+            that leave it alone, `**` recursive); a `.txt` list with one path per line, relative to the list's folder;
+            or `-`, one path per line of `stdin`.
+        stdin: the lines that `-` reads.
+
+    Raises:
+        DataError: a folder or glob without an image. A file that does not exist is yielded: it becomes a row with an
+            error, not a gap.
+    """
+    for source in sources:
+        path = Path(source)
+        if source == "-":
+            yield from _listed(stdin, Path())
+        elif path.is_dir():
+            yield from _nonempty(
+                _images_below(path), f"{source}: no image ({', '.join(sorted(IMAGE_SUFFIXES))}) below it"
+            )
+        elif path.suffix.lower() == ".txt" and path.is_file():
+            with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+                yield from _listed(lines, path.parent)
+        elif not path.exists() and glob.has_magic(source):
+            found = (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207 - of any root
+            yield from _nonempty((one for one in found if one.is_file()), f"{source}: the pattern matches no file")
+        else:
+            yield path
+
+
+def _listed(lines: Iterable[str], base: Path) -> Iterator[Path]:
+    for line in lines:
+        if name := line.rstrip("\r\n"):
+            yield base / name
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield Path(parent, name)
+
+
+def _nonempty(paths: Iterator[Path], message: str) -> Iterator[Path]:
+    first = next(paths, None)
+    if first is None:
+        raise DataError(message)
+    yield first
+    yield from paths

@@ -1,0 +1,177 @@
+"""Feature cache -> model file: solve the head on the training split and put everything a prediction needs beside it."""
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
+from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.engine.cached_rows import CachedRows
+from birdnet_cli.core.engine.model_file import ModelDescription, write_model_file
+from birdnet_cli.core.engine.progress import FractionStages, Progress, SilentProgress
+from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.engine.weights import find_recorded_weights
+from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
+from birdnet_cli.core.heads import HeadFit, LinearHead, fit_head
+from birdnet_cli.core.poolings import parse_pooling, pooling_name
+from birdnet_cli.core.recipe import HeadSettings, PoolingSettings, TransformSettings
+
+__all__ = ["TrainedHead", "train_head"]
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """What `train_head` wrote.
+
+    Attributes:
+        output: the model file.
+        sha256: of the file.
+        pooling: the descriptor.
+        images: training images the head was solved on.
+        classes: number of classes.
+        fit: the solution with its cross-validation.
+        seconds: wall time.
+    """
+
+    output: Path
+    sha256: str
+    pooling: str
+    images: int
+    classes: int
+    fit: HeadFit
+    seconds: float
+
+    def summary(self) -> str:
+        """Return one line for people."""
+        return (
+            f"{self.output}: {self.classes} classes, {self.images:,} training images, {self.pooling}, "
+            f"C = {self.fit.C:.4g}; sha256 {self.sha256}; {self.seconds:.1f} s"
+        )
+
+
+def train_head(
+    cache: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    pooling: str | None = None,
+    settings: HeadSettings | None = None,
+    weights: str = "auto",
+    embed_backbone: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TrainedHead:
+    """Solve for a linear head on a cache's training split and write a model file.
+
+    Args:
+        cache: what `extract` wrote.
+        output: the model file to write, `.safetensors`.
+        pooling: which descriptor; may be left out when the cache has one.
+        settings: loss, regularisation, cross-validation.
+        weights: where the backbone's weights are found again, to be embedded; their sha256 must match the cache's.
+        embed_backbone: False leaves them out: smaller, but a prediction must find them.
+        overwrite: replace an existing file.
+        progress: follows the work.
+
+    Raises:
+        UsageError: the output exists, or no descriptor is named where there are several.
+        CacheError: the cache is absent, unfinished or damaged.
+        DataError: the training split has fewer than two classes, or a class without an image.
+        WeightsError: the weights to embed are not found, or are others.
+    """
+    progress = progress or SilentProgress()
+    settings = settings or HeadSettings()
+    output = Path(output)
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: a model file ends in .safetensors")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
+    started = time.monotonic()
+    with FeatureCache.open(Path(cache)) as opened:
+        name = _choose_descriptor(opened, pooling)
+        pooling_settings = parse_pooling(name)
+        if embed_backbone:
+            # Weights that are not to be found should not cost the solve's time; they are read again after it, for
+            # holding them meanwhile would be most of its memory.
+            find_recorded_weights(opened.fingerprint, weights, owner=cache, progress=progress)
+        wanted = _training_rows(opened)
+        with FractionStages(progress) as follow:
+            fit = fit_head(
+                CachedRows(opened, name, wanted),
+                opened.labels[wanted],
+                num_classes=len(opened.classes),
+                settings=settings,
+                standardize=pooling_settings.name == "max" or not pooling_settings.normalize,
+                progress=follow,
+            )
+        description = _describe(opened, pooling_settings, settings, fit, embedded=embed_backbone)
+        state = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
+        tensors = {"head": LinearHead.from_fit(fit).state_dict(), "pooling": state}
+        if embed_backbone:
+            tensors["backbone"] = _load_backbone(opened, weights).state_dict()
+        digest = write_model_file(output, description, tensors)
+        return TrainedHead(output, digest, name, len(wanted), len(opened.classes), fit, time.monotonic() - started)
+
+
+def _choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
+    if pooling is not None:
+        name = pooling_name(parse_pooling(pooling))
+        if name not in cache.descriptors:
+            raise UnknownNameError(f"descriptor of {cache.path.name}", name, cache.descriptors)
+        return name
+    if len(cache.descriptors) > 1:
+        raise UsageError(
+            f"{cache.path}: has several descriptors; choose one with --pooling: {', '.join(cache.descriptors)}"
+        )
+    return next(iter(cache.descriptors))
+
+
+def _load_backbone(cache: FeatureCache, weights: str) -> Backbone:
+    fingerprint = cache.fingerprint
+    found = find_recorded_weights(fingerprint, weights, owner=cache.path)
+    preprocessing = Preprocessing.from_json(fingerprint["preprocessing"])
+    return create_backbone(
+        fingerprint["backbone"], layer=fingerprint["layer"], weights=found, preprocessing=preprocessing
+    )
+
+
+def _training_rows(cache: FeatureCache) -> NDArray[np.int64]:
+    train = np.array([split == "train" for split in cache.splits])
+    rows = np.flatnonzero(train & (cache.status == STATUS_OK) & (cache.labels >= 0))
+    if not len(rows):
+        raise DataError(f"{cache.path}: has no readable, labelled image of the split 'train'")
+    absent = sorted(set(range(len(cache.classes))) - set(cache.labels[rows].tolist()))
+    if absent:
+        named = ", ".join(cache.classes[label] for label in absent[:5])
+        raise DataError(f"{cache.path}: {len(absent)} classes have no readable training image: {named}")
+    return rows
+
+
+def _describe(
+    cache: FeatureCache, pooling: PoolingSettings, settings: HeadSettings, fit: HeadFit, *, embedded: bool
+) -> ModelDescription:
+    fingerprint = cache.fingerprint
+    return ModelDescription(
+        classes=cache.classes,
+        backbone={
+            "backbone": fingerprint["backbone"],
+            "layer": fingerprint["layer"],
+            "weights_sha256": fingerprint["weights_sha256"],
+            "preprocessing": fingerprint["preprocessing"],
+            "embedded": embedded,
+        },
+        transform=TransformSettings.model_validate(fingerprint["transform"]),
+        flip=fingerprint["flip"],
+        pooling=pooling,
+        head=settings.model_dump() | {"C": fit.C, "cross_validation": [asdict(row) for row in fit.cross_validation]},
+        provenance={
+            "software": software_versions(),
+            "data": fingerprint["data"],
+            "precision": fingerprint["precision"],
+            "weights_source": cache.provenance["weights_source"],
+        },
+    )

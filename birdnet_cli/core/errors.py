@@ -1,0 +1,81 @@
+"""The errors that the core raises: one clear line each, and the exit code that the command line gives them."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CacheError",
+    "DataError",
+    "FbnError",
+    "ImageError",
+    "ModelFileError",
+    "NumericsError",
+    "UnknownNameError",
+    "UsageError",
+    "WeightsError",
+    "near_matches",
+]
+
+
+class FbnError(Exception):
+    """Base of every error that fbn raises on purpose; the message says what was expected, what came, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(FbnError):
+    """A setting or argument is out of range, misspelt or contradicts another."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name is not in a registry or a schema; the message lists the near matches."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = near_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {kind} '{name}': {hint}")
+
+
+class DataError(FbnError):
+    """A data set's lists, folders or splits are missing, damaged or disagree."""
+
+
+class ImageError(DataError):
+    """One image cannot be used.
+
+    Args:
+        path: the file, as the user would name it.
+        reason: why, without the path.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        return ImageError, (self.path, self.reason)
+
+
+class WeightsError(FbnError):
+    """Backbone weights are absent, of another shape, or fail their hash."""
+
+
+class CacheError(FbnError):
+    """A feature cache is absent, unfinished, damaged, locked, or was made with other settings."""
+
+
+class ModelFileError(FbnError):
+    """A model file is absent, damaged, foreign, or does not fit the code that reads it."""
+
+
+class NumericsError(FbnError):
+    """A value is not finite where the computation needs it to be."""
+
+
+def near_matches(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of `known` that resemble `name`, best first."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

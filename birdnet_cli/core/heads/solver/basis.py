@@ -1,0 +1,130 @@
+"""Isometric image of the data in at most N dimensions: [N, D] -> rows [N, r] with the same inner products.
+
+Any linear model under an l2 penalty that is trained on the image equals the one trained on the descriptors. Where
+D <= N the centred descriptors are their own image; otherwise it is L of the Cholesky factorisation L L^T of their
+kernel matrix.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import DataError, NumericsError
+from birdnet_cli.core.heads.solver.kernel import kernel_matrix
+from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunks
+
+__all__ = ["Basis", "build_basis", "recover_weight"]
+
+logger = logging.getLogger(__name__)
+
+# Tried in turn, as fractions of the mean squared norm. float32 products leave 1e-6 of noise in a kernel matrix, so a
+# kernel that is singular because rows repeat asks for about that much; more than 1e-3 would be another problem's data.
+JITTERS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """The data as the solvers see it.
+
+    Attributes:
+        rows: float32 [N, r].
+        mean_squared_norm: of the centred (and scaled) descriptors.
+        factored: rows come from the Cholesky factorisation of the kernel matrix, not from the descriptors themselves.
+        jitter: what was added to the kernel's diagonal, as a fraction of the mean squared norm.
+        shift: what was added to every element of the kernel.
+    """
+
+    rows: Tensor
+    mean_squared_norm: float
+    factored: bool
+    jitter: float = 0.0
+    shift: float = 0.0
+
+
+def build_basis(source: RowSource, moments: Moments, *, progress: Callable[[float], None]) -> Basis:
+    """Stream the rows once (D <= N) or as often as their kernel matrix needs, and return their image.
+
+    Raises:
+        DataError: all rows are equal, so that no head can tell classes apart.
+        NumericsError: the kernel matrix has no Cholesky factorisation, even with the largest jitter.
+    """
+    if source.dim > source.rows:
+        return _factor(kernel_matrix(source, moments, progress=progress))
+    rows = torch.empty(source.rows, source.dim)
+    for start, chunk in centred_chunks(source, moments):
+        rows[start : start + len(chunk)] = chunk
+        progress((start + len(chunk)) / source.rows)
+    return Basis(rows, _check_spread(rows.norm().item() ** 2 / source.rows), factored=False)
+
+
+def recover_weight(
+    basis: Basis,
+    source: RowSource,
+    moments: Moments,
+    *,
+    weight: Tensor,
+    bias: Tensor,
+    progress: Callable[[float], None],
+) -> tuple[Tensor, Tensor]:
+    """Return the head of the raw descriptors that gives the logits of a head of the basis.
+
+    With rows L = chol(X X^T), W = (L^-T V)^T X is accumulated in one more pass over the source; mean and scale move
+    into W and b.
+
+    Args:
+        weight: V, float64 [r, K].
+        bias: float64 [K].
+
+    Returns:
+        W, float32 [K, D], and b, float32 [K]: logits = W descriptor + b.
+    """
+    if basis.factored:
+        dual = torch.linalg.solve_triangular(basis.rows.mT, weight.float(), upper=True)  # [N, K]
+        bias = bias + basis.shift * dual.sum(dim=0, dtype=torch.float64)
+        full = torch.zeros(weight.shape[1], source.dim)
+        for start, chunk in centred_chunks(source, moments):
+            full.addmm_(dual[start : start + len(chunk)].mT, chunk)
+            progress((start + len(chunk)) / source.rows)
+    else:
+        full = weight.mT.float().contiguous()
+        progress(1.0)
+    if moments.scale is not None:
+        full *= torch.from_numpy(moments.scale)
+    # One row at a time: a float64 copy of W would be the largest thing in memory.
+    mean = torch.from_numpy(moments.mean).double()
+    offset = torch.stack([row.double() @ mean for row in full])
+    return full, (bias - offset).float()
+
+
+def _factor(kernel: Tensor) -> Basis:
+    N = len(kernel)
+    mean_squared_norm = _check_spread(kernel.diagonal().mean(dtype=torch.float64).item())
+    # Centred rows sum to zero, which makes any such kernel singular. A constant in every element is a constant feature
+    # in every row: it mends that, and beside a free intercept its weight is zero, so that no solution changes.
+    shift = mean_squared_norm / N
+    kernel += shift
+    added = 0.0
+    for jitter in JITTERS:
+        kernel.diagonal().add_((jitter - added) * mean_squared_norm)
+        added = jitter
+        factor, failure = torch.linalg.cholesky_ex(kernel)
+        if failure.item() == 0:
+            if jitter:
+                logger.warning("the kernel matrix is singular: added %.0e of the mean squared norm to it", jitter)
+            return Basis(factor, mean_squared_norm, factored=True, jitter=jitter, shift=shift)
+    raise NumericsError(
+        f"the kernel matrix of {N} descriptors: expected it to be positive definite after adding {JITTERS[-1]:.0e} of "
+        "the mean squared norm, and it is not: verify the cache, or standardize the features"
+    )
+
+
+def _check_spread(mean_squared_norm: float) -> float:
+    if mean_squared_norm == 0:
+        raise DataError("all descriptors are equal, so no head can tell classes apart: check the images and backbone")
+    if not math.isfinite(mean_squared_norm):
+        raise NumericsError("the squared norm of the descriptors overflows float32: scale the descriptors down")
+    return mean_squared_norm

@@ -1,0 +1,132 @@
+"""Cross-validation over C: rows [N, r] and labels [N] -> accuracy of every C, logits of rows left out of training.
+
+All folds share the one basis: a fold's rows of it are an isometric image of the fold's descriptors, so that training
+on them equals training on those descriptors. The basis is centred by the mean of all rows, which with a free bias
+changes nothing; standardized features keep the scale of all rows, so that a fold knows the spread (no label) of the
+rows that it leaves out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.heads.solver.losses import create_loss, sample_weights
+from birdnet_cli.core.heads.solver.newton import Solution, minimize
+
+__all__ = ["Candidate", "CrossValidation", "cross_validate", "stratified_folds"]
+
+# Weights within about a hundredth of the minimum: far less than they differ between folds.
+TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How one C did on the rows that its folds left out.
+
+    Attributes:
+        C: weight of the loss.
+        accuracy: fraction of left-out rows classified correctly (with balanced classes: mean of the classes' recalls).
+        std: standard deviation of that over the folds.
+        loss: mean loss of left-out rows, that which the head minimises.
+    """
+
+    C: float
+    accuracy: float
+    std: float
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """What cross-validation found.
+
+    Attributes:
+        candidates: one per C, in the order given.
+        best: the one of highest accuracy; of equals, that of lowest loss.
+        logits: of `best`, for every row from the fold that left it out, float32 [N, K].
+        judged: rows whose class the fold's training rows contain, bool [N]; the others' loss means nothing.
+    """
+
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+    logits: Tensor
+    judged: Tensor
+
+
+def stratified_folds(labels: npt.NDArray[np.int64], *, folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Deal the shuffled rows of each class to the folds in turn, going on where the class before ended. -> [N].
+
+    So folds differ by at most one row, in every class and altogether, however small the classes are.
+
+    Raises:
+        DataError: fewer rows than folds, or no class with two rows.
+    """
+    if len(labels) < folds:
+        raise DataError(f"cross-validation: expected at least {folds} images for {folds} folds, got {len(labels)}")
+    if np.bincount(labels).max() < 2:
+        raise DataError(
+            "cross-validation: expected a class with at least two training images, every class has one: add images, or "
+            "give C and do without calibration"
+        )
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    assigned = np.empty(len(labels), np.int64)
+    assigned[order] = np.arange(len(labels)) % folds
+    return assigned
+
+
+def cross_validate(
+    rows: Tensor,
+    labels: Tensor,
+    *,
+    head: str,
+    num_classes: int,
+    balanced: bool,
+    Cs: Sequence[float],
+    folds: npt.NDArray[np.int64],
+    progress: Callable[[float], None] = lambda _fraction: None,
+) -> CrossValidation:
+    """Train without each fold in turn, at every C, and judge the rows left out.
+
+    Args:
+        rows: of the basis, float32 [N, r].
+        labels: int64 [N].
+        head: one of `list_heads`.
+        num_classes: K.
+        balanced: weigh every class equally, in training and in the accuracy.
+        Cs: rising; each solution is the start of the next.
+        folds: each row's fold, [N].
+        progress: called with the finished fraction of the solutions.
+    """
+    N, F = len(rows), int(folds.max()) + 1
+    logits = torch.empty(len(Cs), N, num_classes)
+    judged = torch.empty(N, dtype=torch.bool)
+    for fold in range(F):
+        out = torch.from_numpy(folds == fold)
+        kept, kept_labels = rows[~out], labels[~out]
+        loss = create_loss(
+            head, kept_labels, num_classes=num_classes, weights=sample_weights(kept_labels, balanced=balanced)
+        )
+        solution: Solution | None = None
+        for index, C in enumerate(Cs):
+            solution = minimize(kept, loss, C=C, tolerance=TOLERANCE, start=solution)
+            logits[index, out] = torch.addmm(solution.bias.float(), rows[out], solution.weight.float())
+            progress((fold + (index + 1) / len(Cs)) / F)
+        judged[out] = torch.isin(labels[out], kept_labels)
+    weights = sample_weights(labels, balanced=balanced)
+    judge = create_loss(head, labels[judged], num_classes=num_classes, weights=weights[judged])
+    candidates = []
+    for C, scores in zip(Cs, logits, strict=True):
+        hits = (scores.argmax(dim=1) == labels).double().numpy()
+        per_fold = [np.average(hits[folds == fold], weights=weights.numpy()[folds == fold]) for fold in range(F)]
+        accuracy = float(np.average(hits, weights=weights.numpy()))
+        loss_per_row = (judge.value(scores[judged]) / weights[judged].sum()).item()
+        candidates.append(Candidate(C, accuracy, float(np.std(per_fold)), loss_per_row))
+    index = max(range(len(Cs)), key=lambda i: (candidates[i].accuracy, -candidates[i].loss))
+    return CrossValidation(tuple(candidates), candidates[index], logits[index].clone(), judged)

@@ -1,0 +1,57 @@
+"""Kernel matrix of centred rows, M = X X^T, streamed: [N, D] that no memory holds -> [N, N] that it does.
+
+A block of as many rows as the budget allows is held while the rows before it stream past in chunks; as it is done, the
+same pass goes on to load the next block into its place. So b blocks cost less than (b + 3) / 2 reads of the data, only
+the products of the lower triangle are computed, and the memory beside M is the held block and one chunk.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunks
+
+__all__ = ["kernel_matrix"]
+
+HELD_BYTES = 64 * 2**20
+
+
+def kernel_matrix(
+    source: RowSource,
+    moments: Moments,
+    *,
+    held_bytes: int = HELD_BYTES,
+    progress: Callable[[float], None] = lambda _fraction: None,
+) -> Tensor:
+    """Return the float32 [N, N] matrix of inner products of the centred, scaled rows.
+
+    The mean is subtracted from the rows rather than from the matrix afterwards: the mean is most of a descriptor's
+    norm, and taking it out of finished float32 products would cost the digits that distinguish the classes.
+
+    Args:
+        source: raw rows.
+        moments: their mean and scale.
+        held_bytes: size of the held block.
+        progress: called with the finished fraction of the products.
+    """
+    N = source.rows
+    capacity = max(1, min(N, held_bytes // (4 * max(source.dim, 1))))
+    kernel = torch.empty(N, N)
+    held_rows = torch.empty(capacity, source.dim)
+    blocks = [range(first, min(first + capacity, N)) for first in range(0, N, capacity)]
+    for held, following in zip([range(0), *blocks], [*blocks, range(0)], strict=True):
+        for start, rows in centred_chunks(source, moments, stop=following.stop or held.start):
+            earlier = rows[: max(held.start - start, 0)]
+            if len(earlier):
+                products = held_rows[: len(held)] @ earlier.mT  # [held, earlier]
+                kernel[held.start : held.stop, start : start + len(earlier)] = products
+                kernel[start : start + len(earlier), held.start : held.stop] = products.mT
+            loaded = rows[max(following.start - start, 0) : following.stop - start] if following else rows[:0]
+            if len(loaded):
+                first = max(start, following.start) - following.start
+                held_rows[first : first + len(loaded)] = loaded
+        new = held_rows[: len(following)]
+        kernel[following.start : following.stop, following.start : following.stop] = new @ new.mT
+        progress((held.stop / N) ** 2)
+    return kernel

@@ -1,0 +1,47 @@
+"""The losses by the names of their heads, and the weights of their samples."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import UnknownNameError
+from birdnet_cli.core.heads.solver.loss import Loss
+from birdnet_cli.core.heads.solver.ridge import RidgeLoss
+from birdnet_cli.core.heads.solver.softmax import SoftmaxLoss
+from birdnet_cli.core.heads.solver.squared_hinge import SquaredHingeLoss
+
+__all__ = ["create_loss", "list_heads", "sample_weights"]
+
+LOSSES: dict[str, Callable[..., Loss]] = {"ridge": RidgeLoss, "softmax": SoftmaxLoss, "svm": SquaredHingeLoss}
+
+
+def list_heads() -> tuple[str, ...]:
+    """Return the names of the heads, in alphabetical order."""
+    return tuple(LOSSES)
+
+
+def create_loss(head: str, labels: Tensor, *, num_classes: int, weights: Tensor) -> Loss:
+    """Return the loss that a head minimises on some labels.
+
+    Args:
+        head: one of `list_heads`.
+        labels: int64 [n] in 0 .. K-1.
+        num_classes: K.
+        weights: of the samples, float64 [n].
+
+    Raises:
+        UnknownNameError: no such head.
+    """
+    if head not in LOSSES:
+        raise UnknownNameError("head", head, LOSSES)
+    return LOSSES[head](labels, num_classes=num_classes, weights=weights)
+
+
+def sample_weights(labels: Tensor, *, balanced: bool) -> Tensor:
+    """Return ones, or n / (K' * count of the sample's class), K' the classes present. int64 [n] -> float64 [n]."""
+    if not balanced:
+        return torch.ones(len(labels), dtype=torch.float64)
+    _, inverse, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    per_class: Tensor = len(labels) / (len(counts) * counts.double())
+    return per_class[inverse]

@@ -1,0 +1,191 @@
+"""Newton's method with conjugate gradients, for linear heads of any smooth convex loss.
+
+Rows A [n, r] -> V [r, K] and b [K] that minimise  ||V||^2 / 2 + C sum_i w_i loss_i(A V + b).
+
+The bias carries no penalty. So the centring of the rows changes no solution (a fold of the data needs no mean of its
+own), and classes of unequal size need not pay for their offset. LIBLINEAR penalises it, as the weight of a constant
+feature; its solutions differ a little, the more the smaller C is.
+
+Newton and not L-BFGS: the losses hand out their curvature for free, a one-vs-rest loss falls apart into K problems that
+stop one by one, and no history of past steps is kept in memory. V, the logits and the gradient are float64, because at
+a large C the weights are differences of logits from their targets; the directions, which need one digit, are computed
+in float32.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import NumericsError
+from birdnet_cli.core.heads.solver.loss import Loss
+
+__all__ = ["Solution", "minimize"]
+
+logger = logging.getLogger(__name__)
+
+MAX_STEPS = 100
+MAX_PRODUCTS = 500
+MAX_TRIALS = 30
+# Each Newton direction is solved to this fraction of the gradient, and each line search to this fraction of the slope.
+FORCING = 0.1
+# Of a sum: what is smaller is rounding.
+ROUNDING = 1e-18
+# Without a start, a large C is approached from smaller ones, solved roughly: hard margins are found by following them.
+STRIDE, ROUGH = 10**0.5, 1e-2
+# Rows that are converted to float64 at a time.
+WIDENED = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Where the minimiser stopped.
+
+    Attributes:
+        weight: V, float64 [r, K].
+        bias: float64 [K].
+        error: estimate of ||V - V*|| / ||V|| before the last step.
+        steps: Newton steps.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    error: float
+    steps: int
+
+
+def minimize(rows: Tensor, loss: Loss, *, C: float, tolerance: float, start: Solution | None = None) -> Solution:
+    """Minimise  ||V||^2 / 2 + C loss(rows V + b)  over V and b.
+
+    The penalty makes the Newton decrement, the square root of twice what a step promises to gain, an upper estimate of
+    ||V - V*||, and the method stops after a step that promises little enough. (Of a squared hinge at hard margins the
+    estimate may be 3 times too small, as the step changes which margins are violated.)
+
+    Args:
+        rows: float32 [n, r].
+        loss: of the rows' labels, with float64 weights.
+        C: weight of the loss.
+        tolerance: largest estimate of ||V - V*|| / ||V|| before the last step; that step leaves about a tenth of it.
+        start: a solution for another C.
+
+    Raises:
+        NumericsError: the objective overflows.
+    """
+    if start is None and C * rows.norm().item() ** 2 > len(rows):
+        start = minimize(rows, loss, C=C / STRIDE, tolerance=max(ROUGH, tolerance))
+    if start is None:
+        bias = loss.initial_bias()
+        z = torch.cat([bias.new_zeros(rows.shape[1], len(bias)), bias[None]])  # [r + 1, K], the bias last
+    else:
+        z = torch.cat([start.weight, start.bias[None]])
+    bound, squared, size, step = 0.0, math.inf, 0.0, 0
+    while squared > bound and step < MAX_STEPS:
+        logits = torch.cat([_logits(part.double(), z) for part in torch.split(rows, WIDENED)])
+        residual = loss.gradient(logits)
+        curvature = loss.curvature(logits)
+        # The objective is divided by C, so that no C is too large for float32.
+        gradient = _penalise(z, 1 / C)
+        for part, part_residual in zip(torch.split(rows, WIDENED), torch.split(residual, WIDENED), strict=True):
+            gradient += _pull_back(part.double(), part_residual)
+        bias_scale = C * loss.trace(curvature).clamp(min=torch.finfo(torch.float32).eps * len(rows))
+        size = z[:-1].norm().item()
+        bound = max((tolerance * size) ** 2, ROUNDING * C * len(rows))
+        squared = C**2 * _dot(gradient, _precondition(gradient, bias_scale), separable=False).item()
+        if squared <= bound:
+            break
+        direction, image = _newton_direction(
+            rows, loss, curvature, gradient, bias_scale, penalty=1 / C, floor=0.25 * bound / C**2
+        )
+        squared = -C * _dot(gradient, direction, separable=False).item()
+        z += _line_search(loss, gradient, direction, logits, residual, image, penalty=1 / C) * direction
+        step += 1
+    if not math.isfinite(squared):
+        raise NumericsError(f"the head at C = {C:.3g}: the objective is not finite: choose a smaller C")
+    error = math.sqrt(max(squared, 0.0)) / size if size else 0.0
+    if squared > bound:
+        logger.warning("the head at C = %.3g stopped after %d steps at a relative error of %.1e", C, step, error)
+    return Solution(z[:-1].clone(), z[-1].clone(), error, step)
+
+
+def _newton_direction(
+    rows: Tensor, loss: Loss, curvature: Tensor, gradient: Tensor, bias_scale: Tensor, *, penalty: float, floor: float
+) -> tuple[Tensor, Tensor]:
+    """Solve (Hessian) direction = -gradient by conjugate gradients; return it and its logits, [r + 1, K] and [n, K].
+
+    Where the loss is separable, every class has its own step lengths and leaves the product when it is done.
+    """
+    n, K, separable = len(rows), gradient.shape[1], loss.separable
+    curvature, gradient, bias_scale = (each.to(rows.dtype) for each in (curvature, gradient, bias_scale))
+    direction, image = torch.zeros_like(gradient), rows.new_zeros(n, K)
+    columns = torch.arange(K)
+    residual = -gradient
+    step = _precondition(residual, bias_scale)
+    size = _dot(residual, step, separable=separable)  # [1, K], or [1, 1]
+    goal = (FORCING**2 * size).clamp(min=floor / (K if separable else 1))
+    for _ in range(MAX_PRODUCTS):
+        unfinished = size > goal
+        if not unfinished.any():
+            break
+        if separable and not unfinished.all():
+            keep = unfinished[0].nonzero()[:, 0]
+            columns, curvature, bias_scale = columns[keep], curvature[:, keep], bias_scale[keep]
+            residual, step, size, goal = residual[:, keep], step[:, keep], size[:, keep], goal[:, keep]
+        step_image = _logits(rows, step)
+        product = _pull_back(rows, loss.bend(curvature, step_image)).add_(_penalise(step, penalty))
+        length = size / _dot(step, product, separable=separable)
+        direction.index_add_(1, columns, length * step)
+        image.index_add_(1, columns, length * step_image)
+        residual = residual - length * product
+        scaled = _precondition(residual, bias_scale)
+        before, size = size, _dot(residual, scaled, separable=separable)
+        step = scaled + (size / before) * step
+    return direction, image
+
+
+def _line_search(
+    loss: Loss, gradient: Tensor, direction: Tensor, logits: Tensor, residual: Tensor, image: Tensor, *, penalty: float
+) -> Tensor:
+    """Return about the best step lengths, [1, K] or [1, 1]: a root of the slope, which rises with the length.
+
+    The logits move along `image`, so that no trial costs a product with the rows. That is rounded to float32, and so it
+    serves for the change of the slope and not for the slope itself.
+    """
+    separable = loss.separable
+    first = _dot(gradient, direction, separable=separable)
+    quadratic = _dot(_penalise(direction, penalty), direction, separable=separable)
+    length, low, high = torch.ones_like(first), torch.zeros_like(first), torch.full_like(first, torch.inf)
+    for _ in range(MAX_TRIALS):
+        trial = logits + length * image
+        slope = first + length * quadratic + _dot(loss.gradient(trial) - residual, image, separable=separable)
+        done = slope.abs() <= FORCING * first.abs()
+        if done.all():
+            break
+        bend = quadratic + _dot(image, loss.bend(loss.curvature(trial), image), separable=separable)
+        low, high = torch.where(slope < 0, length, low), torch.where(slope > 0, length, high)
+        newton = length - slope / bend
+        middle = torch.where(high.isinf(), 2 * length, (low + high) / 2)
+        length = torch.where(done, length, torch.where((newton > low) & (newton < high), newton, middle))
+    return length
+
+
+def _logits(rows: Tensor, z: Tensor) -> Tensor:
+    return torch.addmm(z[-1], rows, z[:-1])
+
+
+def _pull_back(rows: Tensor, residual: Tensor) -> Tensor:
+    return torch.cat([rows.mT @ residual, residual.sum(dim=0, keepdim=True)])  # [r + 1, k]
+
+
+def _penalise(z: Tensor, penalty: float) -> Tensor:
+    return torch.cat([penalty * z[:-1], torch.zeros_like(z[-1:])])
+
+
+def _precondition(z: Tensor, bias_scale: Tensor) -> Tensor:
+    return torch.cat([z[:-1], z[-1:] / bias_scale])
+
+
+def _dot(a: Tensor, b: Tensor, *, separable: bool) -> Tensor:
+    product = (a * b).sum(dim=0, keepdim=True)
+    return product if separable else product.sum(dim=1, keepdim=True)

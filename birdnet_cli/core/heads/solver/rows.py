@@ -1,0 +1,130 @@
+"""The rows of a feature cache as the solver reads them: streamed in order, checked, centred and scaled.
+
+A source yields raw float32 blocks of [n, D]; the solver sees (row - mean) * scale, a few rows at a time in one buffer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import DataError, NumericsError
+
+__all__ = ["Moments", "RowSource", "centred_chunks", "measure_moments"]
+
+# A chunk is the smaller operand of the kernel's products.
+CHUNK_BYTES = 32 * 2**20
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class RowSource(Protocol):
+    """Descriptors that can be read from the first row to the last, as often as needed, without being held in memory."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, N."""
+
+    @property
+    def dim(self) -> int:
+        """Number of features, D."""
+
+    def blocks(self) -> Iterator[tuple[int, FloatArray]]:
+        """Start again at row 0 and yield (index of the first row, float32 [n, D]) in order, without gaps.
+
+        A block is only read, and only until the next one is asked for, so a source may reuse one buffer.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a raw row goes through before any product: (row - mean) * scale.
+
+    Attributes:
+        mean: float32 [D].
+        scale: float32 [D], 1 / standard deviation, and exactly 0 for a feature that never varies; None: no scaling.
+    """
+
+    mean: FloatArray
+    scale: FloatArray | None
+
+
+def measure_moments(source: RowSource, *, standardize: bool) -> Moments:
+    """Return the mean of the rows, and with `standardize` their scale, in one pass (two with the scale).
+
+    Raises:
+        NumericsError: a value is NaN or infinite; the message names its row and feature.
+        DataError: the source yields another number of rows than it states.
+    """
+    total = np.zeros(source.dim, np.float64)
+    seen = 0
+    for start, rows in _chunks(source):
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = rows.sum(axis=0)
+        if not np.isfinite(sums).all():
+            _refuse_non_finite(start, rows)
+        total += sums
+        seen += len(rows)
+    if seen != source.rows:
+        raise DataError(f"expected {source.rows} rows of descriptors, the source yielded {seen}: extract them again")
+    mean = (total / max(seen, 1)).astype(np.float32)
+    return Moments(mean, _measure_scale(source, mean) if standardize else None)
+
+
+def centred_chunks(source: RowSource, moments: Moments, *, stop: int | None = None) -> Iterator[tuple[int, Tensor]]:
+    """Yield (index of the first row, float32 [n, D] centred and scaled) in order, up to row `stop`.
+
+    Each tensor is a view of one buffer of at most `CHUNK_BYTES` and is overwritten by the next.
+    """
+    stop = source.rows if stop is None else stop
+    buffer = np.empty((_rows_per_chunk(source), source.dim), np.float32)
+    for start, rows in _chunks(source):
+        if start >= stop:
+            return
+        chunk = np.subtract(rows[: stop - start], moments.mean, out=buffer[: min(len(rows), stop - start)])
+        if moments.scale is not None:
+            chunk *= moments.scale
+        yield start, torch.from_numpy(chunk)
+
+
+def _chunks(source: RowSource) -> Iterator[tuple[int, FloatArray]]:
+    step = _rows_per_chunk(source)
+    for start, block in source.blocks():
+        for first in range(0, len(block), step):
+            yield start + first, block[first : first + step]
+
+
+def _rows_per_chunk(source: RowSource) -> int:
+    return max(1, min(source.rows, CHUNK_BYTES // (4 * max(source.dim, 1))))
+
+
+def _measure_scale(source: RowSource, mean: FloatArray) -> FloatArray:
+    squares = np.zeros(source.dim, np.float64)
+    first: FloatArray | None = None
+    varies = np.zeros(source.dim, np.bool_)
+    for _, rows in _chunks(source):
+        first = rows[0].copy() if first is None else first
+        varies |= (rows != first).any(axis=0)
+        squares += np.square(rows - mean, dtype=np.float64).sum(axis=0)
+    scale = np.zeros(source.dim, np.float64)
+    np.divide(1.0, np.sqrt(squares / max(source.rows, 1)), out=scale, where=varies & (squares > 0))
+    return scale.astype(np.float32)
+
+
+def _refuse_non_finite(start: int, rows: FloatArray) -> None:
+    finite = np.isfinite(rows)
+    bad = np.flatnonzero(~finite.all(axis=1))
+    if len(bad):
+        feature = int(np.flatnonzero(~finite[bad[0]])[0])
+        raise NumericsError(
+            f"row {start + bad[0]} of the descriptors: expected finite values, got {rows[bad[0], feature]} at feature "
+            f"{feature}: verify the cache, or extract that image again"
+        )
+    raise NumericsError(
+        f"rows {start} to {start + len(rows) - 1} of the descriptors: the sum of a feature overflows float32: "
+        "scale the descriptors down"
+    )

@@ -1,0 +1,104 @@
+"""What `predict` makes of files, folders, patterns and lists."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from birdnet_cli.core.engine.sources import expand_sources
+from birdnet_cli.core.errors import DataError
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    names = ["b.jpg", "a.PNG", ".hidden.jpg", "notes.md", "trip/2/z.webp", "trip/10/y.jpeg", ".cache/x.jpg", "c.bmp"]
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def expand(*sources: object, stdin: list[str] | None = None) -> list[str]:
+    return [str(path) for path in expand_sources([str(source) for source in sources], stdin=stdin or [])]
+
+
+def test_a_file_is_itself_whatever_its_suffix_and_even_if_it_is_absent(album: Path) -> None:
+    assert expand(album / "notes.md", album / "absent.jpg") == [str(album / "notes.md"), str(album / "absent.jpg")]
+
+
+def test_a_folder_is_its_images_at_any_depth_sorted_and_without_what_is_hidden(album: Path) -> None:
+    names = ["a.PNG", "b.jpg", "c.bmp", "trip/10/y.jpeg", "trip/2/z.webp"]
+    assert expand(album) == [str(album / name) for name in names]
+
+
+def test_a_hidden_folder_is_searched_when_it_is_named_itself(album: Path) -> None:
+    assert expand(album / ".cache") == [str(album / ".cache" / "x.jpg")]
+
+
+def test_a_pattern_is_its_matches_sorted_and_files_only(album: Path) -> None:
+    (album / "folder.jpg").mkdir()
+    assert expand(album / "*.jpg") == [str(album / "b.jpg")]
+    assert expand(album / "**" / "*.jp*g") == [str(album / "b.jpg"), str(album / "trip/10/y.jpeg")]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(album: Path) -> None:
+    (album / "b[1].jpg").touch()
+    (album / "b1.jpg").touch()
+    assert expand(album / "b[1].jpg") == [str(album / "b[1].jpg")]
+
+
+def test_a_list_is_its_lines_relative_to_its_folder(album: Path) -> None:
+    listing = album / "trip" / "list.txt"
+    listing.write_bytes(b"\xef\xbb\xbf2/z.webp\r\n\r\n../b.jpg\n" + bytes(album / "a.PNG"))
+    found = [os.path.normpath(path) for path in expand(listing)]
+    assert found == [str(album / name) for name in ("trip/2/z.webp", "b.jpg", "a.PNG")]
+
+
+def test_blanks_in_a_listed_name_are_part_of_it(album: Path) -> None:
+    (album / "list.txt").write_text(" two words .jpg\n")
+    assert expand(album / "list.txt") == [str(album / " two words .jpg")]
+
+
+def test_a_line_that_names_a_folder_is_one_path_and_not_searched(album: Path) -> None:
+    (album / "list.txt").write_text("trip\n")
+    assert expand(album / "list.txt") == [str(album / "trip")]
+
+
+def test_a_dash_is_the_lines_of_stdin_relative_to_the_current_folder() -> None:
+    assert expand("-", stdin=["a.jpg\n", "\n", "/b c.jpg\r\n", "d.jpg"]) == ["a.jpg", "/b c.jpg", "d.jpg"]
+
+
+def test_sources_keep_their_order_and_repetitions(album: Path) -> None:
+    sources = [album / "trip", album / "b.jpg", album / "b.jpg", album / "*.bmp"]
+    names = ["trip/10/y.jpeg", "trip/2/z.webp", "b.jpg", "b.jpg", "c.bmp"]
+    assert expand(*sources) == [str(album / name) for name in names]
+
+
+def test_a_name_that_is_no_utf8_is_found_in_every_way(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \xf0\x9f\x90\xa6.jpg")
+    (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_bytes(os.fsencode(name) + b"\n")
+    for source in (tmp_path / name, tmp_path, tmp_path / "*.jpg", tmp_path / "list.txt"):
+        assert expand(source) == [str(tmp_path / name)]
+
+
+def test_a_folder_without_an_image_is_an_error_that_says_what_images_are(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty: no image \(\.bmp, \.jpeg, \.jpg, \.png, \.webp\) below it"):
+        expand(tmp_path / "empty")
+
+
+def test_a_pattern_without_a_match_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\*\.jpg: the pattern matches no file"):
+        expand(tmp_path / "*.jpg")
+
+
+def test_a_circle_of_links_does_not_go_on_for_ever(album: Path) -> None:
+    (album / "trip" / "loop").symlink_to(album)
+    assert len(expand(album)) == 5
+
+
+def test_nothing_is_looked_at_before_it_is_asked_for(album: Path) -> None:
+    paths = expand_sources([str(album / "b.jpg"), str(album / "no*match")])
+    assert next(paths) == album / "b.jpg"

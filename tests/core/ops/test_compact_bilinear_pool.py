@@ -1,0 +1,182 @@
+"""`compact_bilinear_pool` against the form with a Fourier transform per position, in float64."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.ops import compact_bilinear_pool, gram
+
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+SHAPES = ((1, 1, 1, 1), (2, 5, 4, 3), (3, 37, 1, 64), (2, 67, 49, 101), (2, 19, 6, 16))
+OP = torch.ops.fbn.compact_bilinear_pool.default
+BACKWARD = torch.ops.fbn.compact_bilinear_pool_backward.default
+
+
+def count_sketch(x: Tensor, buckets: Tensor, signs: Tensor, dim: int) -> Tensor:
+    """[N, C, L] -> [N, L, dim], one channel at a time."""
+    N, C, L = x.shape
+    sketch = torch.zeros(N, L, dim, dtype=x.dtype)
+    for c in range(C):
+        one = torch.zeros(dim, dtype=x.dtype)
+        one[buckets[c]] = float(signs[c])
+        sketch = sketch + x[:, c, :, None] * one
+    return sketch
+
+
+def oracle(x: Tensor, *, buckets: Tensor, signs: Tensor, dim: int) -> Tensor:
+    """Algorithm 2 of Gao et al.: the product of two transforms at every position, summed; in float64."""
+    x = x.double()
+    first, second = (torch.fft.fft(count_sketch(x, buckets[k], signs[k], dim)) for k in (0, 1))
+    return torch.fft.ifft(first * second).real.sum(1)
+
+
+def inputs(N: int, C: int, L: int, dim: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, dict]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(N, C, L, generator=generator, dtype=torch.float64).to(dtype)
+    buckets = torch.randint(dim, (2, C), generator=generator)
+    signs = torch.randint(2, (2, C), generator=generator, dtype=torch.int8) * 2 - 1
+    return x, {"buckets": buckets, "signs": signs, "dim": dim}
+
+
+def gradient_of(x: Tensor, function, **hashes) -> Tensor:
+    x = x.detach().requires_grad_()
+    y = function(x, **hashes)
+    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (y * weights.to(y.dtype)).sum().backward()
+    assert x.grad is not None
+    return x.grad
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_values_and_gradient_equal_the_fourier_form(dtype, shape, assert_near):
+    x, hashes = inputs(*shape, dtype)
+
+    sketch = compact_bilinear_pool(x, **hashes)
+    gradient = gradient_of(x, compact_bilinear_pool, **hashes)
+
+    assert sketch.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert gradient.dtype == dtype
+    assert_near(sketch, oracle(x, **hashes), dtype)
+    assert_near(gradient, gradient_of(x.double(), oracle, **hashes), dtype, gradient=True)
+
+
+def test_gradient_equals_finite_differences():
+    x, hashes = inputs(2, 5, 3, 7, torch.float64)
+
+    assert torch.autograd.gradcheck(lambda x: compact_bilinear_pool(x, **hashes), x.requires_grad_())
+
+
+def test_strides_do_not_change_values_or_gradient():
+    x, hashes = inputs(3, 9, 12, 32)
+    expected, gradient = compact_bilinear_pool(x, **hashes), gradient_of(x, compact_bilinear_pool, **hashes)
+
+    def channels_last(x: Tensor, **hashes) -> Tensor:
+        x = x.unflatten(2, (3, 4)).contiguous(memory_format=torch.channels_last)
+        return compact_bilinear_pool(x, **hashes)
+
+    torch.testing.assert_close(channels_last(x, **hashes), expected)
+    torch.testing.assert_close(gradient_of(x, channels_last, **hashes), gradient)
+    expanded = x[:1].expand(3, -1, -1)
+    torch.testing.assert_close(compact_bilinear_pool(expanded, **hashes), expected[:1].expand(3, -1))
+
+
+def test_a_batch_in_many_portions_equals_one_portion(monkeypatch):
+    x, hashes = inputs(5, 8, 6, 16)
+    expected, gradient = compact_bilinear_pool(x, **hashes), gradient_of(x, compact_bilinear_pool, **hashes)
+    monkeypatch.setattr(gram, "GRAM_BYTES", 2 * 8 * 8 * 4)
+
+    torch.testing.assert_close(compact_bilinear_pool(x, **hashes), expected)
+    torch.testing.assert_close(gradient_of(x, compact_bilinear_pool, **hashes), gradient)
+
+
+def test_an_empty_batch_gives_no_sketches_and_an_empty_gradient():
+    x, hashes = inputs(0, 4, 3, 8)
+
+    assert compact_bilinear_pool(x, **hashes).shape == (0, 8)
+    assert gradient_of(x, compact_bilinear_pool, **hashes).shape == (0, 4, 3)
+
+
+def test_products_beyond_float16_do_not_overflow(assert_near):
+    x, hashes = inputs(2, 9, 50, 32)
+    x = (x * 1e4).half()
+
+    assert_near(compact_bilinear_pool(x, **hashes), oracle(x, **hashes), torch.float16)
+
+
+@pytest.mark.usefixtures("poisoned_memory")
+def test_every_value_is_written():
+    x, hashes = inputs(3, 11, 7, 500)
+
+    assert compact_bilinear_pool(x, **hashes).isfinite().all()
+    assert gradient_of(x, compact_bilinear_pool, **hashes).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"buckets": torch.zeros(2, 4, dtype=torch.int64)},
+        {"buckets": torch.zeros(2, 5)},
+        {"signs": torch.ones(5)},
+        {"dim": 0},
+    ],
+    ids=["too few buckets", "float buckets", "one row of signs", "no dimensions"],
+)
+def test_hashes_that_do_not_fit_the_map_are_refused(change):
+    x, hashes = inputs(2, 5, 3, 7)
+
+    with pytest.raises(UsageError, match=r"expected int64 buckets and signs of shape \(2, 5\) and dim >= 1, got"):
+        compact_bilinear_pool(x, **(hashes | change))
+
+
+def test_what_is_no_feature_map_is_refused():
+    _, hashes = inputs(2, 5, 3, 7)
+
+    with pytest.raises(UsageError, match=r"expected a feature map \[N, C, L\] or \[N, C, H, W\], got 2 dimensions"):
+        compact_bilinear_pool(torch.zeros(5, 3), **hashes)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_the_op_and_its_backward_pass_opcheck():
+    x, hashes = inputs(3, 5, 7, 11)
+
+    torch.library.opcheck(OP, (x.requires_grad_(), *hashes.values()))
+    torch.library.opcheck(BACKWARD, (torch.ones(3, 11), x.detach(), hashes["buckets"], hashes["signs"]))
+
+
+def test_autocast_changes_no_bit_of_value_or_gradient():
+    x, hashes = inputs(2, 19, 30, 64)
+    expected, gradient = compact_bilinear_pool(x, **hashes), gradient_of(x, compact_bilinear_pool, **hashes)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(compact_bilinear_pool(x, **hashes), expected)
+        assert torch.equal(gradient_of(x, compact_bilinear_pool, **hashes), gradient)
+
+
+def test_a_second_derivative_is_an_error_that_names_the_op():
+    x, hashes = inputs(1, 3, 4, 8)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(compact_bilinear_pool(x, **hashes).sum(), x, create_graph=True)
+
+    with pytest.raises(NotImplementedError, match="fbn::compact_bilinear_pool has no double backward"):
+        gradient.sum().backward()
+
+
+def test_compiled_in_one_graph_it_equals_eager():
+    x, hashes = inputs(2, 4, 9, 16)
+    x.requires_grad_()
+    expected = compact_bilinear_pool(x, **hashes)
+    (gradient,) = torch.autograd.grad(expected.square().sum(), x)
+
+    compiled = torch.compile(compact_bilinear_pool, fullgraph=True, backend="aot_eager")(x, **hashes)
+    torch.testing.assert_close(compiled, expected)
+    torch.testing.assert_close(torch.autograd.grad(compiled.square().sum(), x)[0], gradient)
+
+
+def test_meta_tensors_have_shape_and_dtype_without_values():
+    x, hashes = inputs(2, 5, 3, 7)
+    on_meta = {name: value.to("meta") for name, value in hashes.items() if isinstance(value, Tensor)}
+
+    assert compact_bilinear_pool(x.half().to("meta"), **on_meta, dim=8192).shape == (2, 8192)
