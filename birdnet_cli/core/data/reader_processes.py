@@ -5,6 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TypeVar
 
@@ -26,26 +27,20 @@ def start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], worke
         batches: lists of sample indices.
         workers: number of processes; 0 reads in this one.
     """
-    # Ctrl-C reaches the whole process group, and the parent alone decides what follows. Blocked while processes
-    # start, the signal waits here and is never seen by one that has not yet come to ignore it.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with warnings.catch_warnings():
-            # More workers than cores is the user's choice; idle threads of this process do no harm to its forks.
-            warnings.filterwarnings("ignore", message="This DataLoader will create")
-            warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
-            loader = DataLoader(
-                reader,
-                batch_size=None,
-                sampler=batches,
-                num_workers=workers,
-                prefetch_factor=2 if workers else None,
-                worker_init_fn=_leave_interrupts_to_the_parent,
-                generator=torch.Generator(),
-            )
-            return iter(loader)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    with _interrupts_wait(), warnings.catch_warnings():
+        # More workers than cores is the user's choice; idle threads of this process do no harm to its forks.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+        loader = DataLoader(
+            reader,
+            batch_size=None,
+            sampler=batches,
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            worker_init_fn=_leave_interrupts_to_the_parent,
+            generator=torch.Generator(),
+        )
+        return iter(loader)
 
 
 def end_reading(iterator: Iterator[object]) -> None:
@@ -97,6 +92,30 @@ def explain_death(error: Exception) -> FbnError | None:
     else:
         return None
     return FbnError(f"{cause}: lower --workers or --batch-size, or read in the main process with --workers 0")
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM after the block: an iterator torn down half built leaves processes and a traceback."""
+    # Ctrl-C reaches the whole process group, and the parent alone decides what follows. Blocked in the thread that
+    # starts processes, the signal is never seen by one that has not yet come to ignore it. A mask is not enough for
+    # this process, whose other threads take signals too: its handlers wait.
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    waiting = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        waiting = {}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    for number in waiting:
+        signal.signal(number, lambda came, _frame: arrived.append(came))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in waiting.items():
+            signal.signal(number, handler)
+        for late in dict.fromkeys(arrived):
+            signal.raise_signal(late)
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:  # noqa: ARG001

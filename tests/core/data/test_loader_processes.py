@@ -1,5 +1,6 @@
 """The processes that read ahead: same results, bounded, and never left behind."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
 from birdnet_cli.core.errors import FbnError
@@ -170,3 +172,30 @@ def test_interrupt_of_the_process_group_ends_program_and_workers(samples: tuple[
     assert program.returncode in {1, -signal.SIGINT}
     assert errors.count(b"Traceback") == 1
     assert errors.rstrip().endswith(b"KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_while_processes_start_is_delivered_once_they_have(
+    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    class ArrivedError(Exception):
+        pass
+
+    def arrive(_number: int, _frame: object) -> None:
+        raise ArrivedError
+
+    started = _MultiProcessingDataLoaderIter.__init__
+
+    def interrupted(self: object, *arguments: object) -> None:
+        os.kill(os.getpid(), number)
+        started(self, *arguments)
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "__init__", interrupted)
+    before = signal.signal(number, arrive)
+    try:
+        with pytest.raises(ArrivedError):
+            load(samples, [[0], [1]], workers=1)
+    finally:
+        signal.signal(number, before)
+    gc.collect()
+    assert multiprocessing.active_children() == []
