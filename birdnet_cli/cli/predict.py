@@ -22,6 +22,12 @@ def predict(
         Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Output format.")
     ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="Paint where the evidence for each name lies, into this folder.", metavar="DIR")
+    ] = None,
+    versus: Annotated[
+        str | None, typer.Option(help="With --explain: the evidence for the name against this class.", metavar="LABEL")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Backbone weights, for a model without an embedded backbone.")] = "auto",
     precision: options.Precision = None,
     batch_size: options.BatchSize = None,
@@ -33,10 +39,14 @@ def predict(
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.prediction_formats import write_predictions
     from birdnet_cli.core.atomic import replace_atomically
+    from birdnet_cli.core.engine.explain import EvidenceWriter
     from birdnet_cli.core.engine.models import find_model
     from birdnet_cli.core.engine.predict import load_model
     from birdnet_cli.core.engine.predict import predict as run
+    from birdnet_cli.core.errors import UsageError
 
+    if versus is not None and explain is None:
+        raise UsageError("--versus says what --explain compares with: give --explain DIR as well")
     progress = ConsoleProgress(quiet=quiet)
     path = model or find_model(Path())
     loaded = load_model(path, device=device or "auto", precision=precision or "auto", weights=weights)
@@ -47,6 +57,7 @@ def predict(
         batch_size=batch_size or 16,
         workers=workers,
         stdin=sys.stdin,
+        watch=None if explain is None else EvidenceWriter(loaded, explain, versus=versus),
         progress=progress,
     )
     if output is None:

@@ -130,3 +130,17 @@ def test_a_process_of_its_own_answers_from_a_copied_file_alone(tmp_path: Path, m
     done = run_fbn("predict", "-", "--format", "jsonl", cwd=tmp_path, env=env, input=b"photos/caf\xe9.png\n")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["path"] == "photos/caf\udce9.png"
+
+
+def test_explain_paints_every_image_that_was_named(fbn: Fbn, model: Path, photos: Path, tmp_path: Path) -> None:
+    done = fbn("predict", photos, "-m", model, "--explain", "why", "--versus", "rings", "--format", "jsonl")
+    assert done.code == 3
+    assert sorted(path.name for path in (tmp_path / "why").iterdir()) == [
+        "00001-a.png", "00002-c.png", "evidence.jsonl",
+    ]  # fmt: skip
+
+
+def test_versus_without_explain_is_a_usage_error(fbn: Fbn, model: Path, photos: Path) -> None:
+    done = fbn("predict", photos, "-m", model, "--versus", "rings")
+    assert done.code == 2
+    assert "--explain DIR" in done.err

@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from birdnet_cli.core.engine.lettering import shorten, wrap
 from birdnet_cli.core.errors import UsageError
 
 __all__ = ["Cell", "draw_contact_sheet"]
-
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 PAPER, CARD, INK, FAINT = "#f4f1ea", "#ffffff", "#2b2a28", "#77736b"
 # Green and red that also differ in lightness; the tick and the cross say the same without any colour.
 HIT, MISS = "#1b7f5c", "#c23b22"
 MARGIN, GAP, PADDING = 28, 16, 8
-NAME_LINES = 2
 # Badges are drawn this many times larger and averaged down, which smooths their edges.
 SUPERSAMPLING = 4
 
@@ -75,21 +72,21 @@ def draw_contact_sheet(
     sheet = Image.new("RGB", (width, legend_top + 4 * line + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
 
-    draw.text((MARGIN, MARGIN), _shortened(title, heading, width - 2 * MARGIN), font=heading, fill=INK)
+    draw.text((MARGIN, MARGIN), shorten(title, heading, width - 2 * MARGIN), font=heading, fill=INK)
     if subtitle:
         place = (MARGIN, top - GAP - line - PADDING)
-        draw.text(place, _shortened(subtitle, body, width - 2 * MARGIN), font=body, fill=FAINT)
+        draw.text(place, shorten(subtitle, body, width - 2 * MARGIN), font=body, fill=FAINT)
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         _draw_card(sheet, cell, layout, MARGIN + column * (card_width + GAP), top + row * (card_height + GAP))
     for number, (hit, meaning) in enumerate(((True, "the true name was predicted"), (False, "another name was"))):
         x, y = MARGIN, legend_top + round(1.4 * number * line)
         count = sum(cell.hit == hit for cell in cells)
-        text = _shortened(f"{meaning}: {count} of {len(cells)}", body, width - MARGIN - x - 1.6 * line)
+        text = shorten(f"{meaning}: {count} of {len(cells)}", body, width - MARGIN - x - 1.6 * line)
         _draw_badge(sheet, (x, y), diameter=line, hit=hit)
         draw.text((x + 1.6 * line, y + line / 2), text, font=body, fill=INK, anchor="lm")
     key = "above: the true name; below: the predicted name and its probability"
-    key = _shortened(key, body, width - 2 * MARGIN)
+    key = shorten(key, body, width - 2 * MARGIN)
     draw.text((MARGIN, legend_top + 2.8 * line), key, font=body, fill=FAINT)
     return sheet
 
@@ -102,8 +99,8 @@ class _Layout:
         self.font = ImageFont.load_default(thumbnail / 12.5)
         self.line = round(thumbnail / 9.5)
         self.predicted_width = thumbnail - round(self.font.getlength("100% "))
-        self.true_lines = max(len(_wrapped(cell.true_name, self.font, thumbnail)) for cell in cells)
-        predicted_lines = max(len(_wrapped(cell.predicted_name, self.font, self.predicted_width)) for cell in cells)
+        self.true_lines = max(len(wrap(cell.true_name, self.font, thumbnail)) for cell in cells)
+        predicted_lines = max(len(wrap(cell.predicted_name, self.font, self.predicted_width)) for cell in cells)
         text_height = (self.true_lines + predicted_lines) * self.line + 2 * PADDING
         self.card = (thumbnail + 2 * PADDING, thumbnail + 2 * PADDING + text_height)
 
@@ -118,10 +115,10 @@ def _draw_card(sheet: Image.Image, cell: Cell, layout: _Layout, x: int, y: int) 
     sheet.paste(square, (x, y))
     _draw_badge(sheet, (x + 4, y + 4), diameter=thumbnail // 7, hit=cell.hit)
     y += thumbnail + PADDING // 2
-    for number, text in enumerate(_wrapped(cell.true_name, font, thumbnail)):
+    for number, text in enumerate(wrap(cell.true_name, font, thumbnail)):
         draw.text((x, y + number * layout.line), text, font=font, fill=INK)
     y += layout.true_lines * layout.line + PADDING // 2
-    for number, text in enumerate(_wrapped(cell.predicted_name, font, layout.predicted_width)):
+    for number, text in enumerate(wrap(cell.predicted_name, font, layout.predicted_width)):
         draw.text((x, y + number * layout.line), text, font=font, fill=colour)
     draw.text((x + thumbnail, y), f"{cell.probability:.0%}", font=font, fill=colour, anchor="ra")
 
@@ -141,35 +138,3 @@ def _draw_badge(sheet: Image.Image, place: tuple[int, int], *, diameter: int, hi
         draw.line([(x * large, y * large) for x, y in stroke], fill=CARD, width=large // 8, joint="curve")
     badge = badge.reduce(SUPERSAMPLING)
     sheet.paste(badge, place, badge)
-
-
-def _wrapped(text: str, font: Font, width: int) -> list[str]:
-    """Break `text` at blanks and hyphens into at most NAME_LINES lines of `width` pixels; the last may be shortened."""
-    lines: list[str] = []
-    words = _plain(text.replace("_", " ")).replace("-", "- ").split(" ")
-    while words and len(lines) < NAME_LINES - 1:
-        count = len(words)
-        while count > 1 and font.getlength(_joined(words[:count])) > width:
-            count -= 1
-        lines.append(_shortened(_joined(words[:count]), font, width))
-        words = words[count:]
-    return [*lines, _shortened(_joined(words), font, width)] if words else lines
-
-
-def _joined(words: Sequence[str]) -> str:
-    return " ".join(words).replace("- ", "-")
-
-
-def _shortened(text: str, font: Font, width: float) -> str:
-    """Cut `text` so that it fits into `width` pixels, with an ellipsis where something is missing."""
-    text = _plain(text)
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
-def _plain(text: str) -> str:
-    """Return `text` on one line."""
-    return " ".join(text.split())

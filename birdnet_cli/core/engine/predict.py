@@ -1,7 +1,7 @@
 """Images + a model file -> class names and probabilities, one row per image, failures included."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -144,6 +144,7 @@ def predict(
     batch_size: int = 16,
     workers: int | None = None,
     stdin: Iterable[str] = (),
+    watch: Callable[[Batch, Sequence[Prediction]], None] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Prediction]:
     """Yield one row per image, in the order of `sources`.
@@ -155,6 +156,7 @@ def predict(
         batch_size: images per forward pass.
         workers: decoder processes; None chooses 0 for a few images and 2 for many.
         stdin: lines that `-` reads.
+        watch: called with each batch and its rows before these are yielded, such as an `EvidenceWriter`.
         progress: follows the work.
 
     Raises:
@@ -168,7 +170,10 @@ def predict(
         chosen = (0 if len(samples) <= INLINE else 2) if workers is None else workers
         with progress.stage("predict", total=len(samples), unit="images") as advance:
             for batch in load_batches(samples, transform=model.transform, batches=batches, workers=chosen):
-                yield from model.rows(samples, batch, k)
+                rows = model.rows(samples, batch, k)
+                if watch is not None:
+                    watch(batch, rows)
+                yield from rows
                 advance(len(batch.indices))
 
 

@@ -1,5 +1,6 @@
 """Poolings: a feature map [N, C, h, w] -> one descriptor per image [N, dim]."""
 
+from birdnet_cli.core.poolings.evidence import divide_evidence
 from birdnet_cli.core.poolings.names import list_poolings, parse_pooling, pooling_name
 from birdnet_cli.core.poolings.pooling import Pooling, create_pooling
 from birdnet_cli.core.poolings.reduction import PcaAccumulator, Reduction
@@ -12,6 +13,7 @@ __all__ = [
     "Selection",
     "VarianceAccumulator",
     "create_pooling",
+    "divide_evidence",
     "list_poolings",
     "parse_pooling",
     "pooling_name",

@@ -13,10 +13,9 @@ from birdnet_cli.core.engine.contact_sheet import (
     MISS,
     PADDING,
     Cell,
-    _shortened,
-    _wrapped,
     draw_contact_sheet,
 )
+from birdnet_cli.core.engine.lettering import shorten, wrap
 from birdnet_cli.core.errors import UsageError
 
 BLUE = Image.new("RGB", (40, 30), (20, 60, 200))
@@ -96,23 +95,23 @@ def test_palette_image_is_shrunk_smoothly() -> None:
 
 
 def test_long_name_is_wrapped_at_blanks_and_hyphens() -> None:
-    assert _wrapped("Rufous-crowned_Finchling", FONT, 110) == ["Rufous-crowned", "Finchling"]
-    assert _wrapped("Rufous-crowned_Finchling", FONT, 70) == ["Rufous-", "crowned…"]
+    assert wrap("Rufous-crowned_Finchling", FONT, 110) == ["Rufous-crowned", "Finchling"]
+    assert wrap("Rufous-crowned_Finchling", FONT, 70) == ["Rufous-", "crowned…"]
 
 
 def test_short_name_keeps_to_one_line() -> None:
-    assert _wrapped("Wren", FONT, 110) == ["Wren"]
-    assert _wrapped("Winter\nwren", FONT, 110) == ["Winter wren"]
+    assert wrap("Wren", FONT, 110) == ["Wren"]
+    assert wrap("Winter\nwren", FONT, 110) == ["Winter wren"]
 
 
 def test_title_that_fits_is_left_alone() -> None:
-    assert _shortened("relu5_3 of VGG16", FONT, 300) == "relu5_3 of VGG16"
+    assert shorten("relu5_3 of VGG16", FONT, 300) == "relu5_3 of VGG16"
 
 
 @given(st.text(st.characters(), max_size=60))
 @settings(deadline=None, max_examples=150)
 def test_any_name_fits_into_its_width(name: str) -> None:
-    lines = _wrapped(name, FONT, 80)
+    lines = wrap(name, FONT, 80)
     assert 1 <= len(lines) <= 2
     assert all(FONT.getlength(line) <= 80 for line in lines)
 
