@@ -50,7 +50,7 @@ def parse_architectures(text: str) -> tuple[str, ...]:
         UsageError: an element is none of these.
     """
     chosen: dict[str, None] = {}
-    for word in re.split(r"[;,\s]+", text.strip()):
+    for word in re.split(r"[;,\s]+", text.strip(";, \n")):
         name, plus, _ = word.partition("+")
         for one in NAMES.get(name.lower(), name).split(";"):
             match = re.fullmatch(r"(?:sm_|compute_)?(\d+)\.?(\d)([af]?)", one)

@@ -1,10 +1,10 @@
 """A plan -> a library: ninja runs in a temporary sibling, which becomes the finished folder by one rename."""
 
+import contextlib
 import hashlib
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from birdnet_cli.core.ops.native.toolchain import find_ninja
 __all__ = ["obtain_library"]
 
 WORK = "work"
+ENDING_SECONDS = 10
 
 
 def obtain_library(plan: BuildPlan, announce: Callable[[str], object]) -> BuiltLibrary:
@@ -126,8 +127,11 @@ def _run_ninja(plan: BuildPlan, folder: Path) -> str:
     try:
         output, _ = process.communicate()
     except BaseException:
-        # An interrupt ends the compilers too, not only ninja.
-        os.killpg(process.pid, signal.SIGKILL)
+        # ninja ends its compilers when it is asked to end, and leaves them running when it is killed.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=ENDING_SECONDS)
+        process.kill()
         process.communicate()
         raise
     if process.returncode != 0:

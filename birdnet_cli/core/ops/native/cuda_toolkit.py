@@ -13,7 +13,11 @@ from birdnet_cli.core.ops.native.toolchain import ask_version
 
 __all__ = ["CudaToolkit", "find_cuda_toolkit"]
 
+DEFAULT = Path("/usr/local/cuda/bin/nvcc")
 VARIABLES = ("CUDA_HOME", "CUDA_PATH")
+# What PyTorch does not install itself; cuda_fp16.h includes a header of CCCL's.
+PACKAGES = ("nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-cccl")
+HEADERS = ("include", "include/cccl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class CudaToolkit:
         version: such as `13.0.88`.
         origin: how it was found: `CUDA_HOME`, `PATH`, `pip` or the default folder.
         includes: folders with headers that nvcc does not look into by itself.
-        runtime: the libcudart to link against, or None to leave it to the linker's own folders.
+        runtime: the libcudart of pip's packages, which PyTorch loads, or None to leave it to nvcc.
     """
 
     nvcc: Path
@@ -52,9 +56,8 @@ def find_cuda_toolkit(cuda: str) -> CudaToolkit:
         version = _read_version(nvcc)
         if version.partition(".")[0] == major:
             pip_folders = _pip_folders(major)
-            includes = [folder / "include" for folder in pip_folders] if origin == "pip" else []
-            runtime = _find_runtime([*pip_folders, nvcc.resolve().parents[1]], major)
-            return CudaToolkit(nvcc, version, origin, tuple(includes), runtime)
+            includes = [folder / name for folder in pip_folders for name in HEADERS] if origin == "pip" else []
+            return CudaToolkit(nvcc, version, origin, tuple(includes), _find_runtime(pip_folders, major))
         refused.append(f"{nvcc} (from {origin}) is {version}")
     came = f"refused: {', '.join(refused)}" if refused else "found none in CUDA_HOME, on PATH or among pip's packages"
     raise KernelError(f"no nvcc of CUDA {major}, with which this PyTorch was built: {came}", _remedy(cuda))
@@ -75,9 +78,8 @@ def _candidates(major: str) -> Iterator[tuple[str, Path]]:
     for folder in _pip_folders(major):
         if (folder / "bin" / "nvcc").is_file():
             yield "pip", folder / "bin" / "nvcc"
-    default = Path("/usr/local/cuda/bin/nvcc")
-    if default.is_file():
-        yield "its default folder", default
+    if DEFAULT.is_file():
+        yield "its default folder", DEFAULT
 
 
 def _pip_folders(major: str) -> list[Path]:
@@ -89,10 +91,9 @@ def _pip_folders(major: str) -> list[Path]:
 
 
 def _find_runtime(folders: list[Path], major: str) -> Path | None:
-    # The first choice is the one that PyTorch loads; pip ships it without the `libcudart.so` that a linker looks for.
-    places = [folder / library for folder in folders for library in ("lib", "lib64", "targets/x86_64-linux/lib")]
-    files = [place / name for place in places for name in (f"libcudart.so.{major}", "libcudart.so")]
-    return next((file.resolve() for file in files if file.exists()), None)
+    # pip ships it without the `libcudart.so` that a linker looks for.
+    files = [folder / "lib" / f"libcudart.so.{major}" for folder in folders]
+    return next((file for file in files if file.exists()), None)
 
 
 def _read_version(nvcc: Path) -> str:
@@ -104,5 +105,4 @@ def _read_version(nvcc: Path) -> str:
 
 
 def _remedy(cuda: str) -> str:
-    packages = " ".join(f"'nvidia-{name}=={cuda}.*'" for name in ("cuda-nvcc", "cuda-crt", "nvvm"))
-    return f"python -m pip install {packages}"
+    return "python -m pip install " + " ".join(f"'{name}=={cuda}.*'" for name in PACKAGES)

@@ -35,9 +35,12 @@ CUDA_FLAGS = (
     "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra",
 )  # fmt: skip
 # Without the second, a symbol that no library has would be found out only where the library is loaded.
-LINK_FLAGS = ("-shared", "-Wl,--no-undefined")
+CPU_LINK_FLAGS = ("-shared", "-Wl,--no-undefined")
 CPU_LIBRARIES = ("-ltorch_cpu", "-ltorch")
-CUDA_LIBRARIES = (*CPU_LIBRARIES, "-ltorch_cuda", "-lc10_cuda", "-lcudart")
+# nvcc links, because it knows where its runtime is. The runtime is shared with PyTorch: a library for another CUDA
+# version then fails to load, rather than to launch.
+CUDA_LINK_FLAGS = ("-shared", "-cudart=shared", "-cudadevrt=none", "--no-device-link", "-Xlinker=--no-undefined")
+CUDA_LIBRARIES = (*CPU_LIBRARIES, "-ltorch_cuda", "-lc10_cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,10 @@ def _plan_cpu(sources: KernelSources) -> BuildPlan:
     flags = (*CPU_FLAGS, STABLE_ABI, *extra)
     return BuildPlan(
         sources=sources,
-        flags=(*compiler.command[1:], *flags, *LINK_FLAGS, *CPU_LIBRARIES),
+        flags=(*compiler.command[1:], *flags, *CPU_LINK_FLAGS, *CPU_LIBRARIES),
         tools=(compiler.version,),
         compile=(*compiler.command, *flags, "-I.", *_headers()),
-        link=(*compiler.command, *LINK_FLAGS, *extra),
+        link=(*compiler.command, *CPU_LINK_FLAGS, *extra),
         libraries=(_torch_folder(), *CPU_LIBRARIES),
     )
 
@@ -121,13 +124,14 @@ def _plan_cuda(sources: KernelSources, architectures: tuple[str, ...] | None, po
     available = _list_architectures(toolkit)
     chosen = choose_architectures(available, portable=portable) if architectures is None else architectures
     flags = (*CUDA_FLAGS, STABLE_ABI, *code_flags(chosen, available))
+    nvcc = (str(toolkit.nvcc), "-ccbin", compiler.program)
     folders = [part for folder in toolkit.includes for part in ("-isystem", str(folder))]
     return BuildPlan(
         sources=sources,
-        flags=(*compiler.command[1:], *flags, *LINK_FLAGS, *CUDA_LIBRARIES),
+        flags=(*flags, *CUDA_LINK_FLAGS, *CUDA_LIBRARIES),
         tools=(compiler.version, f"nvcc {toolkit.version}"),
-        compile=(str(toolkit.nvcc), *flags, "-ccbin", compiler.program, "-I.", *_headers(), *folders),
-        link=(*compiler.command, *LINK_FLAGS),
+        compile=(*nvcc, *flags, "-I.", *_headers(), *folders),
+        link=(*nvcc, *CUDA_LINK_FLAGS),
         libraries=("-Llib", _torch_folder(), *CUDA_LIBRARIES),
         links={"lib/libcudart.so": toolkit.runtime} if toolkit.runtime else {},
         architectures=chosen,
