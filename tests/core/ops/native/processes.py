@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-# In front of a script: an op that halves, whose reference answers 7 instead, and the folder of its kernel's sources.
+# In front of a script: an op that halves, whose reference triples instead, and the folder of its kernel's sources.
 HALVE = """
 import json, os, sys, threading, warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from birdnet_cli.core.ops.native import load
 load.find_source_folder = lambda: Path(os.environ["TEST_CSRC"])
 from birdnet_cli.core.ops.library import define_op
-define_op("halve(Tensor x) -> Tensor", reference=lambda x: torch.full_like(x, 7), fake=torch.empty_like)
+define_op("halve(Tensor x) -> Tensor", reference=lambda x: x * 3, fake=torch.empty_like)
 halve = torch.ops.fbn.halve.default
 """
 
