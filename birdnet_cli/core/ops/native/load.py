@@ -20,7 +20,7 @@ from birdnet_cli.core.ops.native.plan import BuildPlan, plan_build
 from birdnet_cli.core.ops.native.sources import DEVICES, PACKAGE, find_source_folder, read_sources
 from birdnet_cli.core.ops.native.store import BuiltLibrary, find_built, find_prebuilt
 
-__all__ = ["KernelState", "inspect_kernels", "load_kernels", "read_mode"]
+__all__ = ["KernelState", "inspect_kernels", "load_kernels", "open_library", "read_mode"]
 
 MODES = ("auto", "native", "reference")
 
@@ -88,6 +88,22 @@ def inspect_kernels(device: str) -> KernelState:
     return state
 
 
+def open_library(library: BuiltLibrary) -> BuiltLibrary:
+    """Load a library into this process, where its kernels register themselves.
+
+    Raises:
+        KernelError: it is for another CUDA version, or the system's loader refuses it.
+    """
+    cuda = torch.version.cuda
+    if library.cuda is not None and (cuda or "").partition(".")[0] != library.cuda.partition(".")[0]:
+        raise KernelError(f"{library.path} is for CUDA {library.cuda}, this PyTorch for {cuda}", "fbn kernels clean")
+    try:
+        torch.ops.load_library(library.path)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise KernelError(f"{library.path} cannot be loaded: {error}", "fbn kernels clean") from error
+    return library
+
+
 def read_mode() -> str:
     """Return FBN_OPS: `auto`, `native` or `reference`.
 
@@ -133,7 +149,7 @@ def _find(device: str, *, build: bool) -> KernelState:
     if prebuilt is None:
         return _find_built(device, build=build)
     try:
-        return KernelState(device, library=_open(prebuilt))
+        return KernelState(device, library=open_library(prebuilt))
     except KernelError as refusal:
         try:
             return _find_built(device, build=build)
@@ -149,15 +165,4 @@ def _find_built(device: str, *, build: bool) -> KernelState:
     if not build and find_built(plan.address, device) is None:
         return KernelState(device, plan=plan, reason=f"by {plan.tool}")
     # A warning only so that it is seen: an unannounced wait of seconds would look like a hang.
-    return KernelState(device, library=_open(obtain_library(plan, logger.warning)))
-
-
-def _open(library: BuiltLibrary) -> BuiltLibrary:
-    cuda = torch.version.cuda
-    if library.cuda is not None and (cuda or "").partition(".")[0] != library.cuda.partition(".")[0]:
-        raise KernelError(f"{library.path} is for CUDA {library.cuda}, this PyTorch for {cuda}", "fbn kernels clean")
-    try:
-        torch.ops.load_library(library.path)  # type: ignore[no-untyped-call]
-    except OSError as error:
-        raise KernelError(f"{library.path} cannot be loaded: {error}", "fbn kernels clean") from error
-    return library
+    return KernelState(device, library=open_library(obtain_library(plan, logger.warning)))
