@@ -76,4 +76,4 @@ def clean() -> None:
     from birdnet_cli.core.ops.native import clean_store, store_folder
 
     libraries, size = clean_store()
-    typer.echo(f"{store_folder()}: {libraries} libraries removed, {size / 1e6:.1f} MB")
+    typer.echo(f"{store_folder()}: libraries removed: {libraries} ({size / 1e6:.1f} MB)")

@@ -35,9 +35,10 @@ class KernelSources:
 
     @property
     def ops(self) -> frozenset[str]:
-        """Names of the ops that the units are called after: `<op>_kernel.cpp` holds `<op>` and `<op>_backward`."""
-        stems = [Path(unit).stem.removesuffix("_kernel") for unit in self.units]
-        return frozenset(stems) | frozenset(f"{stem}_backward" for stem in stems)
+        """Names of the ops that units are called after: `<op>_kernel.cpp` holds `<op>` and `<op>_backward`."""
+        stems = [Path(unit).stem for unit in self.units]
+        names = [stem.removesuffix("_kernel") for stem in stems if stem.endswith("_kernel")]
+        return frozenset(names) | frozenset(f"{name}_backward" for name in names)
 
 
 def find_source_folder() -> Path:
