@@ -27,7 +27,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=1))
         return
-    for name, found in {"FBN_OPS": report.mode, "built kernels": report.store, **report.tools}.items():
+    libraries = {f"{device} library": path for device, path in report.libraries.items()}
+    for name, found in {"FBN_OPS": report.mode, "built kernels": report.store, **report.tools, **libraries}.items():
         stdout.print(Text(f"{name}: {found}"), soft_wrap=True)
     table = Table("op", "device", "runs", "why", "what to do", box=None, header_style="bold", pad_edge=False)
     for one in report.ops:

@@ -80,9 +80,10 @@ def test_status_honours_the_mode(fbn: Fbn) -> None:
 def test_status_names_the_library_that_is_loaded(fbn: Fbn, csrc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fbn("kernels", "build").out.split()[1]
     monkeypatch.setattr("birdnet_cli.core.ops.status.has_kernel", lambda _, device: device == "cpu")
-    row = ops(fbn("kernels", "status", "--json"))["bilinear_pool", "cpu"]
-    assert row["runs"] == "compiled"
-    assert row["why"].startswith(f"{path}, by ")
+    done = fbn("kernels", "status", "--json")
+    assert json.loads(done.out)["libraries"] == {"cpu": path}
+    assert ops(done)["bilinear_pool", "cpu"]["runs"] == "compiled"
+    assert ops(done)["bilinear_pool", "cpu"]["why"].startswith("built here by ")
 
 
 @pytest.mark.usefixtures("uncompiled")

@@ -22,12 +22,14 @@ class KernelReport:
         mode: FBN_OPS.
         store: the folder of built libraries.
         tools: tool -> what was found, or what is missing.
+        libraries: device -> the library that is loaded, if one is there.
         ops: one entry for each op and device.
     """
 
     mode: str
     store: Path
     tools: dict[str, str]
+    libraries: dict[str, str]
     ops: tuple[Implementation, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -36,6 +38,7 @@ class KernelReport:
             "mode": self.mode,
             "store": str(self.store),
             "tools": self.tools,
+            "libraries": self.libraries,
             "ops": [one.to_json() for one in self.ops],
         }
 
@@ -48,7 +51,10 @@ def report_kernels() -> KernelReport:
     """
     tools = {"C++ compiler": _describe_compiler, "nvcc": _describe_nvcc, "ninja": native.find_ninja}
     found = {name: _found(describe) for name, describe in tools.items()}
-    return KernelReport(native.read_mode(), native.store_folder(), found, tuple(describe_ops()))
+    ops = tuple(describe_ops())
+    states = {device: native.inspect_kernels(device) for device in native.DEVICES}
+    libraries = {device: str(state.library.path) for device, state in states.items() if state.library is not None}
+    return KernelReport(native.read_mode(), native.store_folder(), found, libraries, ops)
 
 
 def build_kernels(

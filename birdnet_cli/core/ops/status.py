@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from birdnet_cli.core.ops.library import LIBRARY, has_kernel
-from birdnet_cli.core.ops.native import DEVICES, KernelState, inspect_kernels
+from birdnet_cli.core.ops.native import DEVICES, PACKAGE, KernelState, inspect_kernels
 
 __all__ = ["Implementation", "describe_ops"]
 
@@ -19,7 +19,7 @@ class Implementation:
         op: its name, without `fbn::`.
         device: `cpu` or `cuda`.
         runs: `compiled`; `reference`; `compiled on first use`; or `nothing`, where there is no such device.
-        why: which library, or the reason that there is none.
+        why: where its library comes from, or the reason that there is none.
         remedy: the command that makes it compiled, where something went wrong; else empty.
     """
 
@@ -65,4 +65,6 @@ def _describe(name: str, state: KernelState) -> Implementation:
 
 def _origin(state: KernelState) -> str:
     library = state.library
-    return f"{library.path}, by {library.tool}" if library else "registered by other code"
+    if library is None:
+        return "registered by other code"
+    return f"{'prebuilt' if library.path.parent == PACKAGE else 'built here'} by {library.tool}"

@@ -6,13 +6,14 @@ from birdnet_cli.core.ops.native.cuda_toolkit import find_cuda_toolkit
 from birdnet_cli.core.ops.native.folders import clean_store
 from birdnet_cli.core.ops.native.load import KernelState, inspect_kernels, load_kernels, read_mode
 from birdnet_cli.core.ops.native.plan import plan_build
-from birdnet_cli.core.ops.native.sources import DEVICES, KernelSources, find_source_folder, read_sources
+from birdnet_cli.core.ops.native.sources import DEVICES, PACKAGE, KernelSources, find_source_folder, read_sources
 from birdnet_cli.core.ops.native.store import BuiltLibrary, store_folder
 from birdnet_cli.core.ops.native.toolchain import find_compiler, find_ninja
 from birdnet_cli.core.ops.native.wheel import find_wheel, put_into_wheel, read_wheel_sources
 
 __all__ = [
     "DEVICES",
+    "PACKAGE",
     "BuiltLibrary",
     "KernelSources",
     "KernelState",
