@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the CPU kernels' tests with the kernels compiled under AddressSanitizer and UndefinedBehaviorSanitizer.
 #
-#   tests/sanitize.sh                     # the ops' tests, some minutes
+#   tests/sanitize.sh                     # the ops' tests
 #   tests/sanitize.sh tests/core/ops/test_bilinear_pool.py -k gradient      # any arguments of pytest
 #
 # Needs g++ with libasan and libubsan (Debian, Ubuntu: part of g++). Only the kernels are instrumented, not PyTorch:
@@ -20,6 +20,8 @@ python -c 'from birdnet_cli.core.engine.kernels import build_kernels; print(buil
 
 libraries=$("$CXX" -print-file-name=libasan.so):$("$CXX" -print-file-name=libubsan.so)
 export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-# Tests that start compilers or other processes are about the build, not about the kernels.
-exec env LD_PRELOAD="$libraries" PYTHONMALLOC=malloc python -m pytest -q -p no:cacheprovider \
-  "${@:-tests/core/ops}" --ignore tests/core/ops/native --ignore tests/core/ops/test_library.py --ignore tests/core/ops/test_csrc.py
+# Tests that start compilers or other processes are about the build, not about the kernels. A finding ends the process at
+# once, so nothing may be captured, and the last name written is the test's.
+exec env LD_PRELOAD="$libraries" PYTHONMALLOC=malloc python -m pytest -v --capture=no -p no:cacheprovider \
+  "${@:-tests/core/ops}" --ignore tests/core/ops/native --ignore tests/core/ops/cuda \
+  --ignore tests/core/ops/test_library.py --ignore tests/core/ops/test_csrc.py
