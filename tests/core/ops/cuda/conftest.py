@@ -1,5 +1,6 @@
 """Kernels as fixtures: `kernels` runs a test emulated here and on a GPU where there is one."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -22,9 +23,14 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernels]:
 
 @pytest.fixture(scope="session")
 def gpu() -> Kernels:
-    """The compiled kernels on the current GPU; an error if the reference runs in their place."""
+    """The compiled kernels on the current GPU; an error if the reference runs in their place.
+
+    FBN_TEST_CUDA_LIBRARY names a library to load instead of the one that the package builds.
+    """
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA GPU")
+    if library := os.environ.get("FBN_TEST_CUDA_LIBRARY"):
+        torch.ops.load_library(library)
     bilinear_pool(torch.ones(1, 1, 1, device="cuda"))
     assert torch._C._dispatch_has_kernel_for_dispatch_key("fbn::bilinear_pool", "CUDA"), "the kernels did not load"
     return Kernels(torch.ops.fbn, torch.device("cuda", torch.cuda.current_device()))
