@@ -1,7 +1,7 @@
 """Time the ops on this GPU against plain PyTorch, beside the GPU's own ceilings, and show where their time goes.
 
 Run by tests/gpu.sh; needs torch alone. Every case is captured in a CUDA graph, so that the host's launches cost
-nothing, and the cases of a shape are timed in turns; medians are printed, and written as JSON to the file that is named.
+nothing, and the cases of a shape are timed in turns. Medians are printed, and written as JSON to the file given.
 """
 
 import argparse
@@ -14,12 +14,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import conv2d, normalize
 
 from birdnet_cli.core.ops import bilinear_pool, compact_bilinear_pool
 
 SHAPES = [(N, 512, L) for N in (1, 8, 32) for L in (196, 784)] + [(32, 144, 784), (32, 256, 784), (8, 2048, 49)]
 SKETCH_DIM = 8192
+# Heads of the FB paper's networks, (N, C, h, w, O, K): CIFAR-100, and ImageNet on ResNet-34.
+FORMS = [(128, 256, 8, 8, 100, 20), (64, 512, 7, 7, 1000, 50)]
 ROUNDS, REPLAYS = 15, 20
 
 
@@ -126,6 +128,34 @@ def time_shape(shape: tuple[int, int, int], dtype: torch.dtype) -> dict[str, flo
     )
 
 
+def time_form(form: tuple[int, ...], dtype: torch.dtype) -> dict[str, float | str]:
+    """The Factorized Bilinear form against the same in plain PyTorch, with the gradient of the map."""
+    try:
+        from birdnet_cli.core.ops.fb_quadratic import fb_quadratic
+    except ImportError as error:
+        return {"fb_quadratic": f"not here: {error}"}
+    N, C, h, w, classes, K = form
+    x = torch.randn(N, C, h, w, device="cuda").to(dtype)
+    weight = torch.randn(classes, K, C, 1, 1, device="cuda").to(dtype) / C**0.5
+
+    def ours(x: Tensor) -> Tensor:
+        return fb_quadratic(x, weight, diagonal=False)
+
+    def plain(x: Tensor) -> Tensor:
+        products = conv2d(x, weight.flatten(0, 1)).unflatten(1, (classes, K))
+        return products.square().sum(2) - conv2d(x.square(), weight.square().sum(1))
+
+    return interleaved(
+        {
+            "ceiling: conv": lambda: conv2d(x, weight.flatten(0, 1)),
+            "ours": forward(ours, x),
+            "eager": forward(plain, x),
+            "ours, both": both(ours, x),
+            "eager, both": both(plain, x),
+        }
+    )
+
+
 def kernel_times() -> str:
     """Time of each kernel of one forward and backward pass at (32, 512, 784) in bfloat16."""
     x = torch.randn(32, 512, 784, device="cuda").abs().bfloat16()
@@ -151,9 +181,9 @@ def main() -> None:
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         for tf32 in (False, True) if dtype == torch.float32 else (False,):
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
-            for shape in SHAPES:
-                times = time_shape(shape, dtype)
-                name = f"{str(dtype).removeprefix('torch.')}{' (TF32)' if tf32 else ''}"
+            name = f"{str(dtype).removeprefix('torch.')}{' (TF32)' if tf32 else ''}"
+            for shape in (*SHAPES, *FORMS):
+                times = time_shape(shape, dtype) if len(shape) == 3 else time_form(shape, dtype)
                 results.append({"shape": shape, "dtype": name, "microseconds": times})
                 print(f"{shape} {name}", *(f"  {case:38} {value}" for case, value in times.items()), sep="\n")
                 sys.stdout.flush()

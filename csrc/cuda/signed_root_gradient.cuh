@@ -94,7 +94,8 @@ __global__ void split_kernel(const A* deltas, const A* bounds, int64_t spans, co
   const A s = scale[n];
   delta[n] = sum;
   if constexpr (std::is_same_v<T, Half>) {
-    inner[n] = float16_scale(bound + fabs(sum));
+    // |<du, u>| is at most the largest |du| / |u|, since the squares of u add up to 1.
+    inner[n] = float16_scale(2 * bound);
     outer[n] = s / inner[n] * s;
   } else {
     // Between these bounds s^2 leaves a factor of 2^60 to either end of float32's range for the gradient itself.
