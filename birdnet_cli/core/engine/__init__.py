@@ -1,8 +1,8 @@
 """The use cases, which join the stages: extract, train a head, predict, evaluate."""
 
 from birdnet_cli.core.engine.evaluate import evaluate
+from birdnet_cli.core.engine.evaluation import Evaluation
 from birdnet_cli.core.engine.extract import ExtractReport, extract
-from birdnet_cli.core.engine.metrics import Evaluation
 from birdnet_cli.core.engine.predict import Model, Prediction, load_model, predict
 from birdnet_cli.core.engine.train_head import TrainedHead, train_head
 
