@@ -16,8 +16,7 @@ __all__ = ["print_comparison", "print_evaluation", "print_verdicts"]
 
 SHOWN = 10
 METHODS = (
-    "95% intervals: Wilson for shares, combined over classes (macro) and over the 15 bins of the calibration error "
-    "(ECE), normal for the log-loss"
+    "95% intervals: Wilson for shares (macro: at the effective number of images), normal for calibration error and loss"
 )
 
 
@@ -33,7 +32,7 @@ def print_evaluation(figures: "Evaluation") -> None:
         table.add_row(title, f"{estimate.value:.2%}", _range(estimate.interval))
     ece, nll = figures.estimates["ece"], figures.estimates["nll"]
     table.add_row("calibration error", f"{ece.value:.2%}", _range(ece.interval))
-    table.add_row("log-loss", f"{nll.value:.4f}", f"{nll.interval.low:.4f} to {nll.interval.high:.4f}")
+    table.add_row("log loss", f"{nll.value:.4f}", f"{nll.interval.low:.4f} to {nll.interval.high:.4f}")
     stdout.print(table)
     stdout.print(Text(METHODS, style="dim"), soft_wrap=True)
     _print_duplicates(figures)

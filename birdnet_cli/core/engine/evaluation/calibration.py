@@ -3,13 +3,14 @@
 Source: Guo et al., On Calibration of Modern Neural Networks, 2017, section 2.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.intervals import Interval, combine_limits, mean_interval, wilson_limits
+from birdnet_cli.core.engine.evaluation.intervals import Interval, Z, mean_interval, share_deviations
 from birdnet_cli.core.engine.evaluation.records import Records
 
 __all__ = ["BINS", "ReliabilityBin", "expected_calibration_error", "negative_log_likelihood", "reliability_bins"]
@@ -60,8 +61,10 @@ def reliability_bins(records: Records) -> tuple[ReliabilityBin, ...]:
 def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> Estimate:
     """Return the sum over bins of (n_m / N) |accuracy_m - confidence_m|.
 
-    Its interval is MOVER's over the bins: the accuracy of each may be anywhere in its Wilson interval, which bounds its
-    gap from below and from above; how many images fall into each bin, and their mean confidence, are taken as given.
+    Chance alone makes it larger, never smaller on average: a calibrated model's gaps are not 0 but the size of their
+    errors. So the upper limit adds Z standard errors of the sum, and the lower one also takes off the most that chance
+    can have added, sqrt(2 / pi) standard errors of every gap. How many images fall into each bin, and their mean
+    confidence, are taken as given.
     """
     filled = [one for one in bins if one.n]
     if not filled:
@@ -69,14 +72,11 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> Estimate:
     n = np.array([one.n for one in filled], np.float64)
     right = np.array([one.right for one in filled], np.float64)
     confidence = np.array([one.confidence for one in filled], np.float64)
-    weight, gap = n / n.sum(), np.abs(right / n - confidence)
-    low, high = wilson_limits(right, n)
-    largest = np.maximum(confidence - low, high - confidence)
-    least = np.maximum(0, np.maximum(low - confidence, confidence - high))
-    value = float(weight @ gap)
-    # Rounding may leave a limit of a full bin on the wrong side of its accuracy.
-    below, above = np.maximum(0, gap - least), np.maximum(0, largest - gap)
-    return Estimate(value, combine_limits(value, below=weight * below, above=weight * above, least=0.0, most=1.0))
+    weight = n / n.sum()
+    value = float(weight @ np.abs(right / n - confidence))
+    errors = weight * share_deviations(right, n)
+    half, added = Z * math.sqrt(float(errors @ errors)), math.sqrt(2 / math.pi) * float(errors.sum())
+    return Estimate(value, Interval(max(0.0, value - added - half), min(1.0, value + half)))
 
 
 def negative_log_likelihood(records: Records) -> Estimate:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.intervals import Interval, combine_limits, wilson_interval, wilson_limits
+from birdnet_cli.core.engine.evaluation.intervals import Interval, mean_share_interval, wilson_interval
 from birdnet_cli.core.engine.evaluation.records import Records
 
 __all__ = ["ClassFigures", "Confusion", "count_classes", "macro_precision", "macro_recall", "rank_confusions"]
@@ -96,14 +95,11 @@ def rank_confusions(records: Records, classes: Sequence[str]) -> tuple[Confusion
 
 
 def _mean_share(shares: Sequence[tuple[int, int]]) -> Estimate:
-    """Return the mean of shares given as (part, whole), with MOVER limits from the Wilson limits of each.
+    """Return the mean of shares given as (part, whole), each of at least one image; of none, 0 and what that says.
 
     Recalls of different classes are independent; precisions are taken as if they were, given the calls.
     """
     if not shares:
         return Estimate(0.0, Interval(0.0, 1.0))
     part, whole = np.array(shares, np.int64).T  # [m], [m]
-    low, high = wilson_limits(part, whole)
-    value: NDArray[np.float64] = part / whole
-    mean, m = float(value.mean()), len(value)
-    return Estimate(mean, combine_limits(mean, below=(value - low) / m, above=(high - value) / m, least=0.0, most=1.0))
+    return Estimate(float((part / whole).mean()), mean_share_interval(part, whole))

@@ -26,9 +26,9 @@ FORMAT = "fbn-evaluation-1"
 METHODS = {
     "confidence": f"{CONFIDENCE:.0%}",
     "top1, top5, recall, precision, accuracy": "Wilson score interval of a share",
-    "macro_recall, macro_precision": "MOVER (Zou and Donner 2008) over the classes' Wilson limits",
+    "macro_recall, macro_precision": "Wilson score interval at the effective number of images (Kish 1965)",
     "ece": f"{BINS} bins of equal width over the confidence; sum of (n_bin / n) |accuracy - mean confidence|; "
-    "MOVER over the bins' Wilson limits",
+    "normal interval, whose lower limit also takes off what chance can have added",
     "nll": "mean of -log p(true class) in nats; normal interval of a mean",
 }
 

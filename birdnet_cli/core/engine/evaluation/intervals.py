@@ -1,7 +1,8 @@
 """Counts and samples -> 95% confidence intervals: of a share, of a mean of shares, of a mean.
 
-Sources: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927 (a share); Zou and Donner,
-Construction of Confidence Limits About Effect Measures, 2008 (MOVER: the limits of a sum from those of its terms).
+Sources: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927 (a share); Kish, Survey
+Sampling, 1965, section 8.2 (the number of images that an unequally weighted mean is worth); Agresti and Coull,
+Approximate Is Better than "Exact" for Interval Estimation of Binomial Proportions, 1998 (a spread that is never 0).
 """
 
 import math
@@ -10,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CONFIDENCE", "Interval", "Z", "combine_limits", "mean_interval", "wilson_interval", "wilson_limits"]
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "Z",
+    "mean_interval",
+    "mean_share_interval",
+    "share_deviations",
+    "wilson_interval",
+    "wilson_limits",
+]
 
 CONFIDENCE = 0.95
 # The standard normal quantile at 1 - (1 - CONFIDENCE) / 2.
@@ -49,19 +59,32 @@ def wilson_limits(part: ArrayLike, whole: ArrayLike) -> tuple[NDArray[np.float64
     return low, high
 
 
-def combine_limits(
-    value: float, *, below: NDArray[np.floating[Any]], above: NDArray[np.floating[Any]], least: float, most: float
-) -> Interval:
-    """Return the interval of a sum of independent estimates: value - sqrt(sum below^2), value + sqrt(sum above^2).
+def mean_share_interval(part: NDArray[np.int64], whole: NDArray[np.int64]) -> Interval:
+    """Return the interval of the mean of m independent shares that weigh alike, however many images each is of.
+
+    It is Wilson's for the mean share of as many images as the mean is worth: m^2 / sum(1 / whole), or fewer where the
+    spread within the shares says so. If all are of equally many images, it is at most all of these.
 
     Args:
-        value: the sum.
-        below: [n] distance from each term to its own lower limit.
-        above: [n] distance from each term to its own upper limit.
-        least: what the sum cannot be below.
-        most: what it cannot exceed.
+        part: [m] how many of each have the property, m >= 1.
+        whole: [m] how many there are of each, at least 1.
     """
-    return Interval(max(least, value - math.hypot(*below.tolist())), min(most, value + math.hypot(*above.tolist())))
+    m, share = len(whole), part / whole
+    mean = float(share.mean())
+    worth = m**2 / float((1 / whole).sum())
+    variance = float((share * (1 - share) / np.maximum(whole - 1, 1)).sum()) / m**2
+    if variance > 0:
+        worth = min(worth, mean * (1 - mean) / variance)
+    # Rounding may carry the mean of ones past 1.
+    low, high = wilson_limits(min(mean * worth, worth), worth)
+    return Interval(float(low), float(high))
+
+
+def share_deviations(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard errors of shares, with Z^2 / 2 successes and failures added so that none is 0. [m] -> [m]."""
+    n = whole + Z**2
+    share = (part + Z**2 / 2) / n
+    return np.asarray(np.sqrt(share * (1 - share) / n))
 
 
 def mean_interval(values: NDArray[np.floating[Any]]) -> Interval:

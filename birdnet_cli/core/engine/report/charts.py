@@ -23,9 +23,9 @@ class Frame:
         lowest: the y value at its lower edge; that of the upper edge is 1. The x values are 0 to 1.
     """
 
-    left: float = 46.0
+    left: float = 64.0
     top: float = 10.0
-    width: float = 330.0
+    width: float = 320.0
     height: float = 300.0
     lowest: float = 0.0
 

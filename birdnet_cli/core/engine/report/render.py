@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
-from birdnet_cli.core.engine.evaluation import Evaluation, widest_coverage
+from birdnet_cli.core.engine.evaluation import ClassFigures, Evaluation, widest_coverage
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.report.charts import draw_coverage, draw_reliability
 from birdnet_cli.core.engine.report.facts import list_facts
@@ -100,11 +100,13 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
         .get_template("report.html.j2")
         .render(
             evaluation=evaluation,
+            title=evaluation.model.get("file", "Evaluation"),
             names=names,
             style=style,
             script=script,
             policy=_policy(style, script),
             made=made,
+            rows=_by_recall(evaluation, names),
             often_called=_often_called(evaluation, names),
             pairs=confused_pairs(evaluation, thumbnails),
             mistakes=surest_mistakes(evaluation, thumbnails),
@@ -145,6 +147,12 @@ def _policy(style: str, script: str) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _by_recall(evaluation: Evaluation, names: tuple[str, ...]) -> list[tuple[ClassFigures, str]]:
+    """Return the classes and how they are shown, the lowest recall first and those without an image last."""
+    rows = list(zip(evaluation.per_class, names, strict=True))
+    return sorted(rows, key=lambda row: (row[0].recall is None, row[0].recall or 0.0, row[1]))
 
 
 def _often_called(evaluation: Evaluation, names: tuple[str, ...]) -> Mapping[str, tuple[str, int]]:
