@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from birdnet_cli.core.engine.metrics import Evaluation
 from PIL import Image
 
 from birdnet_cli.core.backbones import resolve_weights
@@ -19,7 +20,6 @@ from birdnet_cli.core.engine import demo
 from birdnet_cli.core.engine.contact_sheet import HIT, MISS
 from birdnet_cli.core.engine.demo import DemoReport, run_demo
 from birdnet_cli.core.engine.evaluate import evaluate
-from birdnet_cli.core.engine.metrics import Evaluation
 from birdnet_cli.core.engine.model_file import read_description
 from birdnet_cli.core.engine.predict import Model, load_model
 from birdnet_cli.core.errors import CacheError, DataError, WeightsError

@@ -24,9 +24,7 @@ def simulate(
     recorder = Recorder(K)
     for start in range(0, n, batch):
         rows = slice(start, start + batch)
-        recorder.add(
-            probabilities[rows], torch.from_numpy(labels[rows]), names=names[rows], digests=digests[rows]
-        )
+        recorder.add(probabilities[rows], torch.from_numpy(labels[rows]), names=names[rows], digests=digests[rows])
     return Evaluation(tuple(classes), recorder.records(), data="simulated", split="test")
 
 

@@ -96,7 +96,9 @@ def test_copies_of_a_file_are_paired_once_each() -> None:
 
 
 def test_results_that_share_no_image_cannot_be_compared() -> None:
-    with pytest.raises(DataError, match=r"share no image \(same file, same class\): 6 of made up against 9 of simulated"):
+    with pytest.raises(
+        DataError, match=r"share no image \(same file, same class\): 6 of made up against 9 of simulated"
+    ):
         compare_evaluations(A, simulate(classes=CLASSES, n=9))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation.gates import Gate, check_gates, parse_gates, resolve_gates
+from birdnet_cli.core.engine.evaluation.gates import Gate, Verdict, check_gates, parse_gates, resolve_gates
 from birdnet_cli.core.engine.evaluation.intervals import wilson_interval
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 from tests.core.engine.evaluation.simulated import record
@@ -13,7 +13,7 @@ CALLS = [(0, 0, 0.9)] * 45 + [(0, 1, 0.6)] * 3 + [(0, 2, 0.6)] * 2 + [(1, 1, 0.9
 SPARROWS = record(CLASSES, CALLS)
 
 
-def verdict_of(text: str):
+def verdict_of(text: str) -> Verdict:
     (verdict,) = check_gates(resolve_gates(parse_gates([text]), CLASSES), SPARROWS)
     return verdict
 
@@ -79,7 +79,9 @@ def test_a_name_that_is_there_as_it_stands_is_that_class() -> None:
 
 @pytest.mark.parametrize("classes", [CLASSES, ("1.Fox_Sparow", "2.Fox_Sparow")])
 def test_an_unknown_or_ambiguous_class_is_an_error_with_near_matches(classes: tuple[str, ...]) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown class in --fail-under recall 'Fox_Sparow': did you mean .*Fox"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown class in --fail-under recall 'Fox_Sparow': did you mean .*Fox"
+    ):
         resolve_gates(parse_gates(["recall[Fox_Sparow]=0.8"]), classes)
 
 

@@ -9,8 +9,8 @@ from scipy import stats
 
 from birdnet_cli.core.engine.evaluation.intervals import (
     CONFIDENCE,
-    Z,
     Interval,
+    Z,
     mean_interval,
     mean_share_interval,
     share_deviations,
