@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["print_comparison", "print_evaluation", "print_verdicts"]
 
 SHOWN = 10
+SURE = 0.99
 METHODS = (
     "95% intervals: Wilson for shares (macro: at the effective number of images), normal for calibration error and loss"
 )
@@ -22,6 +23,8 @@ METHODS = (
 
 def print_evaluation(figures: "Evaluation") -> None:
     """Show the figures of the whole, the classes with the lowest recall and the most frequent confusions."""
+    from birdnet_cli.core.engine.evaluation import widest_coverage
+
     if figures.failed:
         print_failures(figures.failed)
     stdout.print(f"top-1 {figures.top1:.2%}   top-5 {figures.top5:.2%}   {figures.n} images")
@@ -35,6 +38,13 @@ def print_evaluation(figures: "Evaluation") -> None:
     table.add_row("log loss", f"{nll.value:.4f}", f"{nll.interval.low:.4f} to {nll.interval.high:.4f}")
     stdout.print(table)
     stdout.print(Text(METHODS, style="dim"), soft_wrap=True)
+    point = widest_coverage(figures.records, SURE)
+    if point is not None:
+        stdout.print(
+            f"{SURE:.0%} right on the surest {point.coverage:.2%} of the images: those called with "
+            f"{point.threshold:.2%} or more",
+            soft_wrap=True,
+        )
     _print_duplicates(figures)
     seen = [row for row in figures.per_class if row.recall is not None]
     classes = _table("lowest recall", "recall", "95% interval", "precision", "95% interval", "images")

@@ -33,8 +33,8 @@ def drawn(confidence: np.ndarray, right: np.ndarray) -> Records:
     )
 
 
-def test_a_bin_holds_its_upper_edge_and_not_its_lower_one() -> None:
-    # 0.4 is the edge of bins 6 and 7; as float32 it is a little more than 6 / 15, and 0.39999998 a little less.
+def test_confidences_on_either_side_of_an_edge_are_in_different_bins() -> None:
+    # 6 / 15 is an edge; 0.4 as float32 is a little more than it, and the number below that a little less.
     edge = np.float32(0.4)
     below = np.nextafter(edge, np.float32(0))
     bins = reliability_bins(drawn(np.array([below, edge, 1.0]), np.array([True, False, True])))

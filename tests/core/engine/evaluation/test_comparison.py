@@ -88,11 +88,14 @@ def test_one_file_under_two_classes_is_two_images() -> None:
     assert (comparison.n, comparison.right_a, comparison.right_b) == (2, 1, 2)
 
 
-def test_copies_of_a_file_are_paired_once_each() -> None:
+def test_copies_of_a_file_are_paired_in_order_and_once_each() -> None:
     one = record(CLASSES, [(0, 0, 0.9)] * 3, names=["same"] * 3)
-    other = record(CLASSES, [(0, 0, 0.9)] * 2, names=["same"] * 2)
-    comparison = compare_evaluations(one, other)
-    assert (comparison.n, comparison.only_in_a, comparison.only_in_b) == (2, ("same",), ())
+    one = replace(one, records=replace(one.records, names=("first", "second", "third")))
+    other = replace(one, records=one.records.select(np.array([0, 1])))
+    for a, b, left in ((one, other, ("only_in_a", "only_in_b")), (other, one, ("only_in_b", "only_in_a"))):
+        comparison = compare_evaluations(a, b)
+        assert comparison.n == 2
+        assert [getattr(comparison, name) for name in left] == [("third",), ()]
 
 
 def test_results_that_share_no_image_cannot_be_compared() -> None:

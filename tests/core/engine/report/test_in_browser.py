@@ -1,11 +1,14 @@
 """The page in a real browser: it renders, sorts and filters, says nothing, asks for nothing, and is there at once."""
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from birdnet_cli.core.data import open_dataset
 from birdnet_cli.core.engine.report import write_report
 from tests.chromium import Chromium, Page
 from tests.core.engine.evaluation.simulated import simulate
@@ -221,14 +224,41 @@ def test_two_hundred_classes_of_six_thousand_images_are_interactive_within_three
         (folder / "0.jpg").write_bytes((tmp_path / evaluation.records.names[0]).read_bytes())
     path = tmp_path / "page.html"
     write_report(evaluation, path, images=tmp_path)
+    assert seconds_to_interactive(chromium, path) < 3
+
+
+def test_a_page_of_real_photographs_is_interactive_within_three_seconds(
+    chromium: Chromium, shared_data: Path, tmp_path: Path
+) -> None:
+    root = shared_data / "CUB_60"
+    dataset = open_dataset(root).subset("test")
+    simulated = simulate(classes=dataset.classes, n=len(dataset.samples), sharpness=3.0)
+    # The calls are made up; the photographs, and so the weight of the page, are not.
+    names = tuple(sample.name for sample in dataset.samples)
+    digests = b"".join(hashlib.sha256(sample.path.read_bytes()).digest() for sample in dataset.samples)
+    columns = np.frombuffer(digests, np.uint8).reshape(-1, 32)
+    path = tmp_path / "page.html"
+    write_report(
+        replace(simulated, records=replace(simulated.records, names=names, digests=columns)), path, images=root
+    )
+    assert path.read_text().count("data:image/jpeg;base64,") > 60
+    assert path.stat().st_size < 2_500_000
+    assert seconds_to_interactive(chromium, path) < 3
+
+
+def seconds_to_interactive(chromium: Chromium, path: Path) -> float:
+    """From the request to the frame after a click on a column has been answered."""
     page = chromium.open(path.as_uri())
     try:
+        before = page.evaluate(FIRST_CELLS)
         loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
-        sorting = page.evaluate(
-            "(() => { const start = performance.now(); document.querySelector('#classes-table th button').click();"
-            "document.body.getBoundingClientRect(); return performance.now() - start; })()"
+        answered = page.evaluate(
+            "new Promise(done => { const start = performance.now();"
+            "document.querySelector('#classes-table th button').click();"
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start))); })"
         )
-        assert page.evaluate("document.images.length") > 60
-        assert loaded + sorting < 3000
+        assert page.evaluate(FIRST_CELLS) != before
+        assert page.complaints == []
     finally:
         page.close()
+    return float(loaded + answered) / 1000
