@@ -134,6 +134,8 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     environment.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{100 * share:.{digits}f}%"
+    # 99.6% that is wrong is no certainty.
+    environment.filters["probability"] = lambda share: ">99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
     environment.filters["count"] = lambda number: f"{number:,}"
     return environment
 

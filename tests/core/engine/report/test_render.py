@@ -202,6 +202,12 @@ def test_the_worst_class_is_the_first_row() -> None:
     assert re.findall(r'<tr data-search="(\w) \w">', text) == ["b", "a", "c"]
 
 
+def test_a_mistake_is_never_shown_as_certain() -> None:
+    text = " ".join(page_of(record(("a", "b"), [(0, 1, 0.9996), (0, 1, 0.5), (1, 1, 0.9)])).text)
+    assert ">99%" in text
+    assert "Every wrong call, the surest first." in text
+
+
 def test_the_same_evaluation_gives_the_same_page(hostile: Evaluation) -> None:
     one, other = (render_report(hostile, Thumbnails(hostile.records, {}), made=date(2026, 11, 25)) for _ in range(2))
     assert one == other
