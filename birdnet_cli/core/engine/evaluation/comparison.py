@@ -120,15 +120,14 @@ def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
         )
     first, second = a.records.select(rows_a), b.records.select(rows_b)
     fixed, broken = ~first.right & second.right, first.right & ~second.right
-    called_a, called_b = (_called(one, records) for one, records in ((a, first), (b, second)))
-    both_wrong = ~first.right & ~second.right
+    called_a, called_b = _called(a, first), _called(b, second)
     return Comparison(
         n=len(first),
         right_a=int(first.right.sum()),
         right_b=int(second.right.sum()),
         fixed=_changes(a, first, second, called_a, called_b, fixed),
         broken=_changes(a, first, second, called_a, called_b, broken),
-        otherwise_wrong=int((both_wrong & (called_a != called_b)).sum()),
+        otherwise_wrong=int((~first.right & ~second.right & (called_a != called_b)).sum()),
         p_value=mcnemar_p_value(int(broken.sum()), int(fixed.sum())),
         interval=paired_difference_interval(int(broken.sum()), int(fixed.sum()), len(first)),
         per_class=_class_changes(a.classes, first, fixed, broken),
@@ -144,8 +143,8 @@ def _pair(a: Evaluation, b: Evaluation) -> tuple[NDArray[np.int64], NDArray[np.i
     for rows in waiting.values():
         rows.reverse()
     pairs = [(row, waiting[key].pop()) for row, key in enumerate(_identities(a)) if waiting.get(key)]
-    rows_a, rows_b = np.array(pairs, np.int64).reshape(-1, 2).T
-    return rows_a, rows_b
+    columns = np.array(pairs, np.int64).reshape(-1, 2)
+    return columns[:, 0], columns[:, 1]
 
 
 def _identities(evaluation: Evaluation) -> Iterable[tuple[bytes, str]]:
@@ -197,5 +196,4 @@ def _class_changes(
 
 
 def _left_over(records: Records, paired: NDArray[np.int64]) -> tuple[str, ...]:
-    known = set(paired.tolist())
-    return tuple(name for row, name in enumerate(records.names) if row not in known)
+    return tuple(records.names[row] for row in np.setdiff1d(np.arange(len(records)), paired).tolist())
