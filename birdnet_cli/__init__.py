@@ -11,7 +11,7 @@ from birdnet_cli._version import __version__
 if TYPE_CHECKING:
     from birdnet_cli.core.cache import FeatureCache
     from birdnet_cli.core.data import open_dataset
-    from birdnet_cli.core.engine import Model, evaluate, extract, load_model, predict, train_head
+    from birdnet_cli.core.engine import Model, compare, evaluate, extract, load_model, predict, train_head, write_report
     from birdnet_cli.core.errors import FbnError
     from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
 
@@ -22,12 +22,14 @@ __all__ = [
     "HeadSettings",
     "Model",
     "__version__",
+    "compare",
     "evaluate",
     "extract",
     "load_model",
     "open_dataset",
     "predict",
     "train_head",
+    "write_report",
 ]
 
 _HOMES = {
@@ -36,12 +38,14 @@ _HOMES = {
     "FeatureCache": "birdnet_cli.core.cache",
     "HeadSettings": "birdnet_cli.core.recipe",
     "Model": "birdnet_cli.core.engine",
+    "compare": "birdnet_cli.core.engine",
     "evaluate": "birdnet_cli.core.engine",
     "extract": "birdnet_cli.core.engine",
     "load_model": "birdnet_cli.core.engine",
     "open_dataset": "birdnet_cli.core.data",
     "predict": "birdnet_cli.core.engine",
     "train_head": "birdnet_cli.core.engine",
+    "write_report": "birdnet_cli.core.engine",
 }
 
 

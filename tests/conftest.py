@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.chromium import Chromium, find_chromium
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -25,3 +28,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the real data in ../shared/data beside the checkout, which is absent")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A headless browser that all tests share; each opens pages of its own."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("needs Chromium (Debian: apt-get install chromium), which is absent")
+    with Chromium(program, tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser

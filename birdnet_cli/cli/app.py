@@ -13,6 +13,7 @@ import typer
 from birdnet_cli._version import __version__
 from birdnet_cli.cli.bench import bench_app
 from birdnet_cli.cli.cache import cache_app
+from birdnet_cli.cli.compare import compare
 from birdnet_cli.cli.data import data_app
 from birdnet_cli.cli.demo import demo
 from birdnet_cli.cli.doctor import doctor
@@ -39,6 +40,7 @@ app.command()(extract)
 app.command("train-head")(train_head)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(compare)
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from birdnet_cli.core.engine.bench_extract import PipelineRates
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
-    from birdnet_cli.core.engine.metrics import Evaluation
     from birdnet_cli.core.engine.train_head import TrainedHead
 
 __all__ = [
@@ -20,13 +19,11 @@ __all__ = [
     "print_counts",
     "print_cross_validation",
     "print_demo",
-    "print_evaluation",
     "print_failures",
     "print_fields",
     "print_rates",
 ]
 
-SHOWN = 10
 COLOURS = {"ok": "green", "absent": "yellow", "missing": "red"}
 
 
@@ -46,23 +43,6 @@ def print_cross_validation(trained: "TrainedHead") -> None:
         chosen = "bold" if row.C == trained.fit.C else ""
         table.add_row(f"{row.C:.4g}", f"{row.accuracy:.2%}", f"{row.std:.2%}", f"{row.loss:.4f}", style=chosen)
     stderr.print(table)
-
-
-def print_evaluation(figures: "Evaluation") -> None:
-    """Show top-1, top-5, the classes with the lowest recall and the most frequent confusions."""
-    if figures.failed:
-        print_failures(figures.failed)
-    stdout.print(f"top-1 {figures.top1:.2%}   top-5 {figures.top5:.2%}   {figures.n} images")
-    seen = [row for row in figures.per_class if row.recall is not None]
-    table = _table("lowest recall", "recall", "precision", "images")
-    for row in sorted(seen, key=lambda one: (one.recall, one.name))[:SHOWN]:
-        table.add_row(Text(row.name), _percent(row.recall), _percent(row.precision), str(row.n))
-    stdout.print(table)
-    if figures.confusions:
-        pairs = _table("true", "called", "times")
-        for pair in figures.confusions[:SHOWN]:
-            pairs.add_row(Text(pair.true), Text(pair.predicted), str(pair.count))
-        stdout.print(pairs)
 
 
 def print_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) -> None:
@@ -126,10 +106,6 @@ def print_demo(report: "DemoReport") -> None:
 
 def _table(*columns: str) -> Table:
     return Table(*columns, box=None, header_style="bold", pad_edge=False)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
 
 
 def _leaves(fields: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

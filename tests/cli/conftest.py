@@ -12,6 +12,7 @@ import pytest
 
 from birdnet_cli.cli.app import main
 from birdnet_cli.core.engine.extract import extract
+from birdnet_cli.core.engine.model_file import read_model_file, write_model_file
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.recipe import HeadSettings
 from tests.cli.command_line import KEPT, Finished
@@ -72,6 +73,15 @@ def cache(whole_cache: Path, tmp_path: Path) -> Path:
 def model(whole_model: Path, tmp_path: Path) -> Path:
     """A model to be changed at will: the three classes of textures, avg."""
     return Path(shutil.copy(whole_model, tmp_path / "m.safetensors"))
+
+
+@pytest.fixture
+def poor_model(whole_model: Path, tmp_path: Path) -> Path:
+    """The same model with a head that calls everything checks."""
+    description, tensors = read_model_file(whole_model)
+    tensors["head"]["bias"][0] += 1000
+    write_model_file(tmp_path / "poor.safetensors", description, tensors)
+    return tmp_path / "poor.safetensors"
 
 
 @pytest.fixture

@@ -98,6 +98,7 @@ def test_help_lists_every_command_and_the_exit_codes(fbn: Fbn) -> None:
         "kernels",
     ):
         assert f" {name} " in done.out
+    assert " compare " in done.out
     assert "Exit codes: 0 done, 1 failure, 2 usage" in " ".join(done.out.split())
 
 

@@ -1,20 +1,25 @@
-"""The use cases, which join the stages: extract, train a head, predict, evaluate."""
+"""The use cases, which join the stages: extract, train a head, predict, evaluate, compare, report."""
 
+from birdnet_cli.core.engine.compare import compare
 from birdnet_cli.core.engine.evaluate import evaluate
+from birdnet_cli.core.engine.evaluation import Comparison, Evaluation
 from birdnet_cli.core.engine.extract import ExtractReport, extract
-from birdnet_cli.core.engine.metrics import Evaluation
 from birdnet_cli.core.engine.predict import Model, Prediction, load_model, predict
+from birdnet_cli.core.engine.report import write_report
 from birdnet_cli.core.engine.train_head import TrainedHead, train_head
 
 __all__ = [
+    "Comparison",
     "Evaluation",
     "ExtractReport",
     "Model",
     "Prediction",
     "TrainedHead",
+    "compare",
     "evaluate",
     "extract",
     "load_model",
     "predict",
     "train_head",
+    "write_report",
 ]

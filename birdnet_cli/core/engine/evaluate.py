@@ -1,19 +1,23 @@
-"""A model on a labelled split - of images or of a feature cache - -> its figures."""
+"""A model on a labelled split - of images or of a feature cache - -> what it says of every image, and the figures."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.data import ImageDataset, load_batches, open_dataset
-from birdnet_cli.core.engine.metrics import Evaluation, Tally
+from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.data import ImageDataset, Sample, load_batches, open_dataset, read_image_file
+from birdnet_cli.core.engine.evaluation import Copy, Evaluation, Recorder, find_duplicates
+from birdnet_cli.core.engine.model_facts import describe_model
 from birdnet_cli.core.engine.predict import Model
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.errors import CacheError, DataError
+from birdnet_cli.core.errors import CacheError, DataError, ImageError
 from birdnet_cli.core.poolings import pooling_name
 
 __all__ = ["evaluate"]
@@ -30,7 +34,7 @@ def evaluate(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a model on one split.
+    """Measure a model on one split, and look for its images in the other splits.
 
     Args:
         data: a data set of images, or a feature cache (`.h5`) made with the model's own settings.
@@ -48,47 +52,119 @@ def evaluate(
     """
     progress = progress or SilentProgress()
     source = Path(data)
-    tally = Tally(model.classes)
+    recorder = Recorder(len(model.classes))
+    failed: list[str] = []
+    others: Iterable[tuple[bytes, Copy]]
     if source.suffix == ".h5":
-        batches = _cached_logits(source, model, split, tally, progress)
+        with FeatureCache.open(source) as cache:
+            batches = _cached_logits(source, cache, model, split, failed, progress)
+            _record(batches, model, recorder)
+            others = list(_other_rows(cache, split))
     else:
-        dataset = open_dataset(source, format=data_format, bbox=bbox).subset(split)
-        batches = _image_logits(dataset, model, split, tally, progress, batch_size=batch_size, workers=workers)
-    for logits, labels in batches:
-        tally.add(logits, labels)
-    return tally.evaluation()
+        dataset = open_dataset(source, format=data_format, bbox=bbox)
+        batches = _image_logits(dataset, model, split, failed, progress, batch_size=batch_size, workers=workers)
+        _record(batches, model, recorder)
+        others = _other_files(dataset, split, progress)
+    records = recorder.records()
+    return Evaluation(
+        classes=model.classes,
+        records=records,
+        failed=tuple(failed),
+        duplicates=find_duplicates(records, others),
+        data=source.name,
+        split=split,
+        model=describe_model(model),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """A batch: logits [n, K], true labels int64 [n], names [n], digests uint8 [n, 32]."""
+
+    logits: Tensor
+    labels: Tensor
+    names: Sequence[str]
+    digests: NDArray[np.uint8]
+
+
+def _record(batches: Iterable[_Scored], model: Model, recorder: Recorder) -> None:
+    for batch in batches:
+        # In float64, so that the loss of a surely wrong call is its own and not that of float32's smallest number.
+        probabilities = model.head.probabilities(batch.logits.double())
+        recorder.add(probabilities, batch.labels, names=batch.names, digests=batch.digests)
 
 
 def _image_logits(
-    dataset: ImageDataset, model: Model, split: str, tally: Tally, progress: Progress, *, batch_size: int, workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    samples = dataset.samples
+    dataset: ImageDataset,
+    model: Model,
+    split: str,
+    failed: list[str],
+    progress: Progress,
+    *,
+    batch_size: int,
+    workers: int,
+) -> Iterator[_Scored]:
+    samples = dataset.subset(split).samples
     labels = _labels_of_model([sample.label for sample in samples], dataset.classes, model, split)
     batches = [range(start, min(start + batch_size, len(samples))) for start in range(0, len(samples), batch_size)]
     with progress.stage("evaluate", total=len(samples), unit="images") as advance:
         for batch in load_batches(samples, transform=model.transform, batches=batches, workers=workers):
-            tally.failed.extend(f"{failure.name}: {failure.reason}" for failure in batch.failures)
+            failed.extend(f"{failure.name}: {failure.reason}" for failure in batch.failures)
             if batch.good:
-                yield model.logits(batch.images), labels[[batch.indices[position] for position in batch.good]]
+                rows = [batch.indices[position] for position in batch.good]
+                digests = b"".join(batch.digests[position] for position in batch.good)
+                yield _Scored(
+                    model.logits(batch.images),
+                    labels[rows],
+                    [samples[row].name for row in rows],
+                    np.frombuffer(digests, np.uint8).reshape(-1, 32),
+                )
             advance(len(batch.indices))
 
 
 def _cached_logits(
-    path: Path, model: Model, split: str, tally: Tally, progress: Progress
-) -> Iterator[tuple[Tensor, Tensor]]:
-    with FeatureCache.open(path) as cache:
-        name = pooling_name(model.description.pooling)
-        _require_same_features(path, cache, model)
-        wanted = np.flatnonzero([one == split for one in cache.splits])
-        readable = wanted[cache.status[wanted] == 0]
-        tally.failed.extend(cache.names[row] for row in wanted if cache.status[row] != 0)
-        labels = _labels_of_model(cache.labels[readable].tolist(), cache.classes, model, split)
-        with progress.stage("evaluate", total=len(readable), unit="images") as advance:
-            for positions, block in cache.blocks(name, readable):
-                with torch.inference_mode():
-                    logits = model.head(torch.from_numpy(block).to(model.describer.device))
-                yield logits, labels[torch.as_tensor(positions)]
-                advance(len(block))
+    path: Path, cache: FeatureCache, model: Model, split: str, failed: list[str], progress: Progress
+) -> Iterator[_Scored]:
+    name = pooling_name(model.description.pooling)
+    _require_same_features(path, cache, model)
+    wanted = np.flatnonzero([one == split for one in cache.splits])
+    readable = wanted[cache.status[wanted] == STATUS_OK]
+    failed.extend(f"{cache.names[row]}: {cache.errors[row]}" for row in wanted if cache.status[row] != STATUS_OK)
+    labels = _labels_of_model(cache.labels[readable].tolist(), cache.classes, model, split)
+    with progress.stage("evaluate", total=len(readable), unit="images") as advance:
+        for positions, block in cache.blocks(name, readable):
+            with torch.inference_mode():
+                logits = model.head(torch.from_numpy(block).to(model.describer.device))
+            rows = readable[positions]
+            yield _Scored(
+                logits, labels[torch.as_tensor(positions)], [cache.names[row] for row in rows], cache.sha256[rows]
+            )
+            advance(len(block))
+
+
+def _other_rows(cache: FeatureCache, split: str) -> Iterator[tuple[bytes, Copy]]:
+    for row, (name, other) in enumerate(zip(cache.names, cache.splits, strict=True)):
+        if other != split and cache.status[row] == STATUS_OK:
+            yield cache.sha256[row].tobytes(), Copy(other, name)
+
+
+def _other_files(dataset: ImageDataset, split: str, progress: Progress) -> Iterator[tuple[bytes, Copy]]:
+    """Hash the files of the other splits that are as long as one of this split's: no other can be the same."""
+    sizes = {sample.size for sample in dataset.samples if sample.split == split}
+    suspects = [sample for sample in dataset.samples if sample.split != split and sample.size in sizes]
+    unread: list[Sample] = []
+    with progress.stage("look for copies in other splits", total=len(suspects), unit="files") as advance:
+        for sample in suspects:
+            try:
+                data = read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
+                yield hashlib.sha256(data).digest(), Copy(sample.split, sample.name)
+            except ImageError:
+                unread.append(sample)
+            advance(1)
+    if unread:
+        progress.note(
+            f"{len(unread)} files of other splits could not be read to look for copies, such as {unread[0].name}"
+        )
 
 
 def _labels_of_model(labels: list[int], classes: tuple[str, ...], model: Model, split: str) -> Tensor:

@@ -59,10 +59,20 @@ class Model:
         description: its header.
         describer: backbone and pooling.
         head: descriptor [N, D] -> logits [N, K].
+        path: the file, where there is one.
     """
 
-    def __init__(self, name: str, description: ModelDescription, describer: Describer, head: LinearHead) -> None:
+    def __init__(
+        self,
+        name: str,
+        description: ModelDescription,
+        describer: Describer,
+        head: LinearHead,
+        *,
+        path: Path | None = None,
+    ) -> None:
         self.name = name
+        self.path = path
         self.description = description
         self.describer = describer
         self.head = head
@@ -133,7 +143,7 @@ def load_model(
     _load_state(path, "pooling", pooling, tensors["pooling"])
     _load_state(path, "head", head, tensors["head"])
     describer = Describer(backbone, {"descriptor": pooling}, device=target, precision=precision, flip=description.flip)
-    return Model(path.name, description, describer, head.to(target).eval())
+    return Model(path.name, description, describer, head.to(target).eval(), path=path)
 
 
 def predict(

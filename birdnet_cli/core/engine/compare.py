@@ -1,0 +1,72 @@
+"""Two results of `evaluate`, or two models and the images to measure them on -> a paired comparison."""
+
+import os
+from pathlib import Path
+
+from birdnet_cli.core.engine.evaluate import evaluate
+from birdnet_cli.core.engine.evaluation import Comparison, Evaluation, compare_evaluations, read_evaluation
+from birdnet_cli.core.engine.predict import load_model
+from birdnet_cli.core.engine.progress import Progress
+from birdnet_cli.core.errors import UsageError
+
+__all__ = ["compare"]
+
+MODEL_SUFFIX = ".safetensors"
+
+
+def compare(
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    split: str = "test",
+    data_format: str = "auto",
+    bbox: bool = False,
+    weights: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 16,
+    workers: int = 2,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two models on the same images.
+
+    Args:
+        a: a file that `fbn evaluate --json` wrote, or a model file (`.safetensors`).
+        b: another one; a result and a model can be compared too.
+        data: what models are measured on: a data set of images or a feature cache.
+        split: which split of it.
+        data_format: layout of the images.
+        bbox: crop to the data set's bounding boxes.
+        weights: backbone weights, for models that do not embed them.
+        precision: arithmetic of the backbone.
+        batch_size: images per forward pass.
+        workers: decoder processes.
+        device: where models run.
+        progress: follows the work.
+
+    Raises:
+        UsageError: a model without `data`, or `data` without a model.
+        DataError: a file that is no result, or two results that share no image.
+    """
+    paths = [Path(a), Path(b)]
+    models = [path for path in paths if path.suffix == MODEL_SUFFIX]
+    if models and data is None:
+        raise UsageError(f"{models[0]}: a model needs images to be measured on: give --data, or results of evaluate")
+    if data is not None and not models:
+        raise UsageError(f"--data {data}: both are results already; leave it out, or give model files")
+    evaluations: list[Evaluation] = []
+    for path in paths:
+        if path.suffix != MODEL_SUFFIX or data is None:
+            evaluations.append(read_evaluation(path))
+            continue
+        model = load_model(path, device=device, precision=precision, weights=weights)
+        evaluations.append(
+            evaluate(
+                data, model, split=split, data_format=data_format, bbox=bbox, batch_size=batch_size, workers=workers,
+                progress=progress,
+            )
+        )  # fmt: skip
+        # One model at a time: two may not fit beside each other.
+        del model
+    return compare_evaluations(*evaluations)

@@ -1,0 +1,180 @@
+"""An evaluation <-> one JSON document: figures first, for people and scripts, then one line per image.
+
+`top1`, `top5`, `n`, `per_class`, `confusions` and `failed` are plain; every `*_interval` is [low, high], null where a
+limit is unknown. `images` is all that reading needs: the figures follow from it.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from birdnet_cli.core.engine.evaluation.calibration import BINS
+from birdnet_cli.core.engine.evaluation.duplicates import Copy, Duplicate
+from birdnet_cli.core.engine.evaluation.estimate import Estimate
+from birdnet_cli.core.engine.evaluation.evaluation import Evaluation
+from birdnet_cli.core.engine.evaluation.intervals import CONFIDENCE, Interval, wilson_interval
+from birdnet_cli.core.engine.evaluation.records import KEPT, Records
+from birdnet_cli.core.errors import DataError
+
+__all__ = ["METHODS", "describe_evaluation", "read_evaluation", "serialise_evaluation"]
+
+FORMAT = "fbn-evaluation-1"
+METHODS = {
+    "confidence": f"{CONFIDENCE:.0%}",
+    "top1, top5, recall, precision, accuracy": "Wilson score interval of a share",
+    "macro_recall, macro_precision": "Wilson score interval at the effective number of images (Kish 1965)",
+    "ece": f"{BINS} bins of equal width over the confidence; sum of (n_bin / n) |accuracy - mean confidence|; "
+    "normal interval, whose lower limit also takes off what chance can have added",
+    "nll": "mean of -log p(true class) in nats; normal interval of a mean",
+}
+
+
+def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the figures as a JSON object, without the images."""
+    return {
+        "format": FORMAT,
+        "data": evaluation.data,
+        "split": evaluation.split,
+        **_headline(evaluation),
+        "per_class": {
+            row.name: {
+                "n": row.n,
+                "recall": row.recall,
+                "precision": row.precision,
+                "called": row.called,
+                "right": row.right,
+                "recall_interval": _limits(row.recall_interval),
+                "precision_interval": _limits(row.precision_interval),
+            }
+            for row in evaluation.per_class
+        },
+        "confusions": [
+            {"true": pair.true, "predicted": pair.predicted, "count": pair.count} for pair in evaluation.confusions
+        ],
+        "failed": list(evaluation.failed),
+        "reliability": [
+            {
+                "low": one.low,
+                "high": one.high,
+                "n": one.n,
+                "confidence": one.confidence,
+                "accuracy": one.accuracy,
+                "accuracy_interval": _limits(wilson_interval(one.right, one.n) if one.n else None),
+            }
+            for one in evaluation.reliability
+        ],
+        "coverage": [
+            {
+                "threshold": point.threshold,
+                "coverage": point.coverage,
+                "n": point.n,
+                "accuracy": point.accuracy,
+                "accuracy_interval": _limits(point.interval),
+            }
+            for point in evaluation.coverage
+        ],
+        "duplicates": [
+            {"name": one.name, "copies": [{"split": copy.split, "name": copy.name} for copy in one.copies]}
+            for one in evaluation.duplicates
+        ],
+        "without_duplicates": _headline(evaluation.without_duplicates),
+        "methods": METHODS,
+        "model": dict(evaluation.model),
+    }
+
+
+def serialise_evaluation(evaluation: Evaluation, **additions: Any) -> Iterator[str]:
+    """Yield the document in pieces of text, ASCII only, that `read_evaluation` reads back; one line per image.
+
+    Args:
+        evaluation: what to write.
+        additions: further keys beside the figures, such as `gates`.
+    """
+    figures = json.dumps(describe_evaluation(evaluation) | additions | {"classes": evaluation.classes}, indent=1)
+    yield figures.removesuffix("\n}") + ',\n "images": ['
+    records = evaluation.records
+    separator = "\n"
+    rows = zip(
+        records.names, records.digests, records.labels.tolist(), records.top.tolist(), records.probs, records.losses,
+        strict=True,
+    )  # fmt: skip
+    for name, digest, label, top, probs, loss in rows:
+        row = {
+            "name": name,
+            "sha256": digest.tobytes().hex(),
+            "label": label,
+            "top": top,
+            # The shortest text that gives the same float32 back.
+            "probs": [float(str(prob)) for prob in probs],
+            "loss": float(str(loss)),
+        }
+        yield f"{separator}  {json.dumps(row)}"
+        separator = ",\n"
+    yield "\n ]\n}\n"
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read what `serialise_evaluation` wrote.
+
+    Raises:
+        DataError: no such file, not such a document, or one whose images do not fit its classes.
+        OSError: the file cannot be read.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; fbn evaluate --json writes one") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected a result of fbn evaluate --json, but it is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else type(document).__name__
+        raise DataError(f"{path}: expected a result of fbn evaluate --json ({FORMAT}), found {found!r}")
+    try:
+        return Evaluation(
+            classes=tuple(map(str, document["classes"])),
+            records=_read_records(document["images"], len(document["classes"])),
+            failed=tuple(map(str, document["failed"])),
+            duplicates=tuple(
+                Duplicate(one["name"], tuple(Copy(copy["split"], copy["name"]) for copy in one["copies"]))
+                for one in document["duplicates"]
+            ),
+            data=str(document["data"]),
+            split=str(document["split"]),
+            model=dict(document["model"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: a damaged result of fbn evaluate: {type(error).__name__}: {error}") from error
+
+
+def _read_records(images: list[dict[str, Any]], K: int) -> Records:
+    n, k = len(images), min(KEPT, K)
+    records = Records(
+        names=tuple(str(row["name"]) for row in images),
+        digests=np.frombuffer(bytes.fromhex("".join(row["sha256"] for row in images)), np.uint8).reshape(n, 32),
+        labels=np.array([row["label"] for row in images], np.int32).reshape(n),
+        top=np.array([row["top"] for row in images], np.int32).reshape(n, k),
+        probs=np.array([row["probs"] for row in images], np.float32).reshape(n, k),
+        losses=np.array([row["loss"] for row in images], np.float32).reshape(n),
+    )
+    for column in (records.labels, records.top):
+        if n and not 0 <= column.min() <= column.max() < K:
+            raise ValueError(f"a class index is outside 0 to {K - 1}")
+    if not (np.isfinite(records.probs).all() and np.isfinite(records.losses).all()):
+        raise ValueError("a probability is not finite")
+    return records
+
+
+def _headline(evaluation: Evaluation) -> dict[str, Any]:
+    estimates: Mapping[str, Estimate] = evaluation.estimates
+    values: dict[str, Any] = {"n": evaluation.n}
+    for name, estimate in estimates.items():
+        values |= {name: estimate.value, f"{name}_interval": _limits(estimate.interval)}
+    return values
+
+
+def _limits(interval: Interval | None) -> list[float | None] | None:
+    return None if interval is None else [limit if math.isfinite(limit) else None for limit in interval]

@@ -1,0 +1,69 @@
+"""Evaluated images -> small square JPEGs as data URIs, within a bound on their bytes."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+
+from PIL import Image, ImageOps
+
+from birdnet_cli.core.data import Sample, decode_image, read_image_file
+from birdnet_cli.core.engine.evaluation import Records
+from birdnet_cli.core.errors import ImageError
+
+__all__ = ["Thumbnails"]
+
+SIDE = 176  # pixels; shown at half of that, for screens with two pixels per point
+QUALITY = 80
+BUDGET = 1_500_000  # bytes of JPEG in one page; base64 makes a third more of it
+
+
+class Thumbnails:
+    """Makes thumbnails of evaluated images, each once.
+
+    Args:
+        records: the evaluated images.
+        samples: where an image of a name lies; empty means that no image is shown.
+        budget: bytes of JPEG, after which no further thumbnail is made.
+
+    Attributes:
+        refused: images asked for that are not there, cannot be read, or are not the ones that were evaluated.
+    """
+
+    def __init__(self, records: Records, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
+        self.refused = 0
+        self._records = records
+        self._samples = samples
+        self._left = budget
+        self._made: dict[int, str | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._samples)
+
+    def uri(self, row: int) -> str | None:
+        """Return the thumbnail of a record as a data URI; None if there is none to show."""
+        if row not in self._made:
+            self._made[row] = self._make(row) if self._samples else None
+        return self._made[row]
+
+    def _make(self, row: int) -> str | None:
+        if self._left <= 0:
+            return None
+        sample = self._samples.get(self._records.names[row])
+        try:
+            data = b"" if sample is None else read_image_file(sample.path)
+            # Another picture under the same name would show a mistake that the model never made.
+            if sample is None or hashlib.sha256(data).digest() != self._records.digests[row].tobytes():
+                self.refused += 1
+                return None
+            image = decode_image(data, name=sample.name, box=sample.box)
+        except ImageError:
+            self.refused += 1
+            return None
+        buffer = io.BytesIO()
+        square = ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.LANCZOS)
+        square.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+        self._left -= buffer.tell()
+        if self._left < 0:
+            return None
+        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,0 +1,151 @@
+"""An evaluation as JSON, there and back, and what is no evaluation."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from birdnet_cli.core.engine.evaluation import Copy, Duplicate, Evaluation
+from birdnet_cli.core.engine.evaluation.document import describe_evaluation, read_evaluation, serialise_evaluation
+from birdnet_cli.core.errors import DataError
+from tests.core.engine.evaluation.simulated import record, simulate
+
+CLASSES = ("Grünfink", "caf\udce9", 'a "quoted", <name>', "x", "y", "z")
+
+
+def full() -> Evaluation:
+    evaluation = simulate(classes=CLASSES, n=90, sharpness=1.0, prefix="t\udcff")
+    return replace(
+        evaluation,
+        failed=("t/1.jpg: zero bytes",),
+        duplicates=(Duplicate(evaluation.records.names[3], (Copy("train", "train/\udce9.jpg"),)),),
+        data="birds.h5",
+        model={"file": "m.safetensors", "dimensions": 12, "head": {"C": 0.5}},
+    )
+
+
+def written(evaluation: Evaluation, tmp_path: Path, **additions: Any) -> Path:
+    path = tmp_path / "figures.json"
+    path.write_text("".join(serialise_evaluation(evaluation, **additions)), encoding="ascii")
+    return path
+
+
+def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
+    evaluation = full()
+    again = read_evaluation(written(evaluation, tmp_path))
+    assert again == evaluation
+    assert again.estimates == evaluation.estimates
+
+
+def test_the_plain_figures_are_at_the_top(tmp_path: Path) -> None:
+    evaluation = full()
+    document = json.loads(written(evaluation, tmp_path).read_text())
+    assert document["n"] == 90
+    assert document["top1"] == evaluation.top1
+    assert document["top5"] == evaluation.top5
+    assert list(document["per_class"]) == list(CLASSES)
+    row = document["per_class"]["Grünfink"]
+    figures = evaluation.per_class[0]
+    assert (row["n"], row["recall"], row["precision"]) == (figures.n, figures.recall, figures.precision)
+    assert row["recall_interval"] == list(figures.recall_interval or ())
+    assert document["confusions"][0]["count"] == evaluation.confusions[0].count
+    assert document["failed"] == ["t/1.jpg: zero bytes"]
+
+
+def test_every_estimate_has_its_interval(tmp_path: Path) -> None:
+    evaluation = full()
+    document = json.loads(written(evaluation, tmp_path).read_text())
+    for name, estimate in evaluation.estimates.items():
+        assert document[name] == estimate.value
+        assert document[f"{name}_interval"] == list(estimate.interval)
+    assert set(document["methods"]) == {
+        "confidence", "top1, top5, recall, precision, accuracy", "macro_recall, macro_precision", "ece", "nll",
+    }  # fmt: skip
+
+
+def test_reliability_coverage_and_duplicates_are_there(tmp_path: Path) -> None:
+    evaluation = full()
+    document = json.loads(written(evaluation, tmp_path).read_text())
+    assert len(document["reliability"]) == 15
+    assert sum(one["n"] for one in document["reliability"]) == 90
+    assert document["coverage"][-1]["coverage"] == 1
+    assert document["coverage"][-1]["accuracy"] == evaluation.top1
+    assert document["duplicates"][0]["copies"] == [{"split": "train", "name": "train/\udce9.jpg"}]
+    assert document["without_duplicates"]["n"] == 89
+    assert "per_class" not in document["without_duplicates"]
+
+
+def test_each_image_is_one_line(tmp_path: Path) -> None:
+    evaluation = full()
+    lines = written(evaluation, tmp_path).read_text().splitlines()
+    rows = [json.loads(line.rstrip(",")) for line in lines if line.startswith('  {"name"')]
+    assert len(rows) == 90
+    assert rows[5]["name"] == evaluation.records.names[5]
+    assert rows[5]["sha256"] == evaluation.records.digests[5].tobytes().hex()
+    assert rows[5]["top"] == evaluation.records.top[5].tolist()
+
+
+def test_additions_stand_beside_the_figures(tmp_path: Path) -> None:
+    path = written(full(), tmp_path, gates=[{"passed": True}])
+    assert json.loads(path.read_text())["gates"] == [{"passed": True}]
+    assert read_evaluation(path) == full()
+
+
+def test_a_limit_that_is_not_known_is_null() -> None:
+    assert describe_evaluation(record(CLASSES, [(0, 0, 0.5)]))["nll_interval"] == [0.0, None]
+
+
+def test_no_image_at_all_is_written_and_read(tmp_path: Path) -> None:
+    nothing = replace(full(), records=full().records.select(np.zeros(90, bool)), duplicates=())
+    assert read_evaluation(written(nothing, tmp_path)) == nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "but it is not JSON"),
+        ("[]", r"expected a result of fbn evaluate --json \(fbn-evaluation-1\), found 'list'"),
+        ('{"top1": 0.5}', "found None"),
+        ('{"format": "fbn-evaluation-1"}', "damaged result of fbn evaluate: KeyError: 'classes'"),
+    ],
+)
+def test_another_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_evaluation(path)
+
+
+def test_an_absent_file_says_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no such file; fbn evaluate --json writes one"):
+        read_evaluation(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("label", 6), ("label", -1), ("label", 2**40), ("label", "x"), ("top", [0, 1]), ("top", [0, 1, 2, 3, 6]),
+        ("probs", [math.nan] * 5), ("loss", math.inf), ("sha256", "00"), ("sha256", "g" * 64), ("sha256", None),
+    ],
+)  # fmt: skip
+def test_a_damaged_image_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    path = written(full(), tmp_path)
+    document = json.loads(path.read_text())
+    document["images"][7][key] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="damaged result of fbn evaluate"):
+        read_evaluation(path)
+
+
+@pytest.mark.parametrize("key", ["classes", "images", "failed", "duplicates", "model"])
+def test_a_field_of_another_type_is_refused(tmp_path: Path, key: str) -> None:
+    path = written(full(), tmp_path)
+    document = json.loads(path.read_text())
+    document[key] = 7
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="damaged result of fbn evaluate"):
+        read_evaluation(path)
