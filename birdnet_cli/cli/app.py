@@ -18,6 +18,7 @@ from birdnet_cli.cli.demo import demo
 from birdnet_cli.cli.doctor import doctor
 from birdnet_cli.cli.evaluate import evaluate
 from birdnet_cli.cli.extract import extract
+from birdnet_cli.cli.kernels import kernels_app
 from birdnet_cli.cli.models import models_app
 from birdnet_cli.cli.predict import predict
 from birdnet_cli.cli.recipes import recipes_app
@@ -42,6 +43,7 @@ app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(kernels_app, name="kernels")
 app.add_typer(bench_app, name="bench")
 app.command()(doctor)
 

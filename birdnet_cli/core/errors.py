@@ -8,6 +8,7 @@ __all__ = [
     "DataError",
     "FbnError",
     "ImageError",
+    "KernelError",
     "ModelFileError",
     "NumericsError",
     "UnknownNameError",
@@ -66,6 +67,25 @@ class WeightsError(FbnError):
 
 class CacheError(FbnError):
     """A feature cache is absent, unfinished, damaged, locked, or was made with other settings."""
+
+
+class KernelError(FbnError):
+    """A compiled kernel cannot be built or loaded; the message ends with the compiler's last lines.
+
+    Args:
+        reason: what was expected and what came.
+        remedy: the command or instruction that mends it.
+        log: all that the compiler wrote, where it ran.
+    """
+
+    LAST_LINES = 15
+
+    def __init__(self, reason: str, remedy: str, *, log: str = "") -> None:
+        ending = "\n".join(["", *log.splitlines()[-self.LAST_LINES :]])
+        super().__init__(f"{reason}; {remedy}{ending}")
+        self.reason = reason
+        self.remedy = remedy
+        self.log = log
 
 
 class ModelFileError(FbnError):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Where the suite keeps compiled kernels, and whether it may compile any.
+KEPT = ("FBN_CACHE_DIR", "FBN_OPS")
 RUN = (sys.executable, "-c", "from birdnet_cli.cli.app import main; main()")
 
 
@@ -21,8 +23,8 @@ class Finished:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment without fbn's own variables, in which the package is found."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FBN_")}
+    """Return an environment without fbn's own variables but those of the suite, in which the package is found."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith("FBN_")}
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"} | changes
 
 

@@ -14,7 +14,7 @@ from birdnet_cli.cli.app import main
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.recipe import HeadSettings
-from tests.cli.command_line import Finished
+from tests.cli.command_line import KEPT, Finished
 from tests.core.engine.textures import small_settings, write_textures
 
 
@@ -22,7 +22,7 @@ from tests.core.engine.textures import small_settings, write_textures
 def fbn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
     """Run a command line in this process, in `tmp_path`, without fbn's own environment variables."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("FBN_")]:
+    for name in [name for name in os.environ if name.startswith("FBN_") and name not in KEPT]:
         monkeypatch.delenv(name)
 
     def run(*arguments: object, input: bytes = b"", env: dict[str, str] | None = None) -> Finished:

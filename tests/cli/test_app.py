@@ -84,7 +84,19 @@ def test_the_version_is_printed(fbn: Fbn) -> None:
 def test_help_lists_every_command_and_the_exit_codes(fbn: Fbn) -> None:
     done = fbn("--help")
     assert done.code == 0
-    for name in ("demo", "extract", "train-head", "predict", "evaluate", "cache", "data", "models", "recipes", "bench"):
+    for name in (
+        "demo",
+        "extract",
+        "train-head",
+        "predict",
+        "evaluate",
+        "cache",
+        "data",
+        "models",
+        "recipes",
+        "bench",
+        "kernels",
+    ):
         assert f" {name} " in done.out
     assert "Exit codes: 0 done, 1 failure, 2 usage" in " ".join(done.out.split())
 

@@ -9,7 +9,7 @@ import torch
 from birdnet_cli.core.backbones import offline_requested, resolve_precision, resolve_weights
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.errors import WeightsError
-from birdnet_cli.core.ops import describe_ops
+from birdnet_cli.core.ops import Implementation, describe_ops
 
 __all__ = ["Check", "examine"]
 
@@ -77,7 +77,18 @@ def _extras() -> list[Check]:
 
 
 def _ops() -> list[Check]:
-    return [
-        Check(f"fbn::{name}", "ok", ", ".join(f"{device}: {kind}" for device, kind in devices.items()))
-        for name, devices in describe_ops().items()
+    ops: dict[str, list[Implementation]] = {}
+    for one in describe_ops():
+        if not one.op.endswith("_backward"):
+            ops.setdefault(one.op, []).append(one)
+    return [_op(name, implementations) for name, implementations in ops.items()]
+
+
+def _op(name: str, implementations: list[Implementation]) -> Check:
+    details = [
+        f"{one.device}: {one.runs} ({one.why})" if one.runs in ("reference", "nothing") else f"{one.device}: {one.runs}"
+        for one in implementations
     ]
+    # Kernels that the first use will compile are there; a reference that nothing can mend is as good as it gets.
+    remedies = [one.remedy for one in implementations if one.runs == "reference" and one.remedy]
+    return Check(f"fbn::{name}", "absent" if remedies else "ok", "; ".join(details), "; ".join(remedies))

@@ -1,7 +1,8 @@
 """The `fbn` operator library: each op's schema, reference, shape function and autograd, registered once at import.
 
 An op exists in Python alone. A compiled implementation adds itself to the same name for one device and then wins over
-the reference, which is registered for every device; callers never ask which of them runs.
+the reference, which is registered for every device; callers never ask which of them runs. Kernels are loaded by the
+first op that meets a tensor on their device: nothing is compiled, or looked for, at import.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,15 @@ from typing import Any, NoReturn
 
 import torch
 
-__all__ = ["LIBRARY", "define_op", "forbid_double_backward"]
+from birdnet_cli.core.ops.native import DEVICES, load_kernels
+
+__all__ = ["LIBRARY", "define_op", "forbid_double_backward", "has_kernel"]
 
 # An op lives as long as the object that defined it.
 LIBRARY = torch.library.Library("fbn", "DEF")  # type: ignore[no-untyped-call]
+
+# Device types whose kernels no op has asked for yet.
+_untried = set(DEVICES)
 
 
 def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[..., Any]) -> None:
@@ -30,13 +36,25 @@ def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[...,
     name = schema.partition("(")[0]
 
     @wraps(reference)
-    def without_autocast(first: torch.Tensor, *rest: Any) -> Any:
-        with torch.autocast(first.device.type, enabled=False):
+    def load_or_refer(first: torch.Tensor, *rest: Any) -> Any:
+        device = first.device.type
+        if device in _untried:
+            load_kernels(device)
+            _untried.discard(device)
+            if has_kernel(name, device):
+                # From now on the dispatcher prefers the kernel, and comes here for other layouts only, such as sparse.
+                return getattr(torch.ops.fbn, name).default(first, *rest)
+        with torch.autocast(device, enabled=False):
             return reference(first, *rest)
 
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
-    LIBRARY.impl(name, without_autocast, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, load_or_refer, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"fbn::{name}", fake, lib=LIBRARY)
+
+
+def has_kernel(name: str, device: str) -> bool:
+    """Return True if the dispatcher has a kernel of `fbn::<name>` for a device type itself, and so prefers it."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"{LIBRARY.ns}::{name}", device.upper())
 
 
 def forbid_double_backward(name: str) -> None:

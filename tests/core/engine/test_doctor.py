@@ -12,6 +12,7 @@ from birdnet_cli.core.backbones import IMAGENET, WeightSet
 from birdnet_cli.core.engine import doctor
 from birdnet_cli.core.engine.doctor import Check, examine
 from birdnet_cli.core.errors import WeightsError
+from birdnet_cli.core.ops import Implementation
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,30 @@ def test_an_extra_that_is_not_installed_comes_with_the_command_that_installs_it(
 def test_a_machine_without_a_gpu_can_do_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert checks()["cuda"].status == "absent"
+
+
+def test_an_op_whose_kernel_is_there_or_will_be_compiled_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        Implementation("pool", "cpu", "compiled on first use", "by c++ 12", "fbn kernels build"),
+        Implementation("pool", "cuda", "compiled", "a library"),
+        Implementation("pool_backward", "cpu", "compiled on first use", "by c++ 12", "fbn kernels build"),
+    ]
+    monkeypatch.setattr(doctor, "describe_ops", lambda: found)
+    assert checks()["fbn::pool"] == Check("fbn::pool", "ok", "cpu: compiled on first use; cuda: compiled")
+    assert "fbn::pool_backward" not in checks()
+
+
+def test_an_op_without_its_kernel_says_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Implementation("pool", "cpu", "reference", "no compiler", "get one")]
+    monkeypatch.setattr(doctor, "describe_ops", lambda: found)
+    assert checks()["fbn::pool"] == Check("fbn::pool", "absent", "cpu: reference (no compiler)", "get one")
+
+
+def test_a_reference_that_nothing_can_mend_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        doctor, "describe_ops", lambda: [Implementation("pool", "cpu", "reference", "FBN_OPS=reference")]
+    )
+    assert checks()["fbn::pool"] == Check("fbn::pool", "ok", "cpu: reference (FBN_OPS=reference)")
 
 
 def test_the_report_is_json() -> None:
