@@ -1,16 +1,14 @@
 // fbn::bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/bilinear_pool.py defines what they compute.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
-#include <stdexcept>
-#include <string>
 #include <tuple>
 #include <vector>
 
 #include "descriptor.h"
 #include "feature_map.h"
 #include "gram.h"
+#include "nonnegative.h"
 #include "signed_root.h"
 #include "symmetric_product.h"
 
@@ -68,43 +66,6 @@ struct PoolSink {
     if (!descriptor.packed()) descriptor.store_transposed(at, tile);
   }
 };
-
-template <typename Element>
-bool holds_nan(const FeatureMap& map, int64_t image) {
-  for (int64_t c = 0; c < map.C; ++c) {
-    for (int64_t p = 0; p < map.L; ++p) {
-      if (std::isnan(static_cast<float>(*reinterpret_cast<const Element*>(map.at(image, c, p))))) return true;
-    }
-  }
-  return false;
-}
-
-bool holds_nan(const FeatureMap& map, int64_t image) {
-  switch (map.dtype) {
-    case Dtype::float64:
-      return holds_nan<double>(map, image);
-    case Dtype::bfloat16:
-      return holds_nan<torch::headeronly::BFloat16>(map, image);
-    case Dtype::float16:
-      return holds_nan<torch::headeronly::Half>(map, image);
-    default:
-      return holds_nan<float>(map, image);
-  }
-}
-
-// Throws the reference's message for the first image with a value below 0; the Python front end gives it its type.
-// A map with NaN has no lowest value, and its descriptor is NaN.
-void refuse_negative(const FeatureMap& map, const std::vector<double>& lowest, int64_t parts) {
-  for (int64_t image = 0; image < map.N; ++image) {
-    const double value = lowest[image * parts];
-    if (!(value < 0) || holds_nan(map, image)) continue;
-    char shown[32];
-    std::snprintf(shown, sizeof(shown), "%g", value);
-    throw std::runtime_error("bilinear_pool: nonnegative=True promised a map without values below 0, but image " +
-                             std::to_string(image) + " of the batch goes down to " + shown +
-                             "; pass nonnegative=False for a map that does not come out of a ReLU");
-  }
-}
 
 template <typename T, bool NONNEGATIVE>
 void pool(const FeatureMap& map, bool packed, T* descriptors, T* scales) {
@@ -196,8 +157,8 @@ struct RootGradient {
 };
 
 template <typename T>
-void pool_backward(const Tensor& grad, const FeatureMap& map, const Tensor& descriptor, const Tensor& scale, bool packed,
-                   const FeatureMap& result) {
+void pool_backward(const Tensor& grad, const FeatureMap& map, const Tensor& descriptor, const Tensor& scale,
+                   bool packed, const FeatureMap& result) {
   const Capability capability = cpu_capability();
   const RootKernels<T>& roots = root_kernels<T>(capability);
   const auto* const us = static_cast<const T*>(descriptor.data_ptr());
@@ -212,11 +173,8 @@ void pool_backward(const Tensor& grad, const FeatureMap& map, const Tensor& desc
       const int64_t image = work / parts;
       const T* const u = us + image * count;
       const T* const du = dus + image * count;
-      const RootGradient<T> fill{roots,
-                                 {u, map.C, packed},
-                                 {du, map.C, packed},
-                                 static_cast<T>(roots.dot(u, du, count)),
-                                 scales[image]};
+      const RootGradient<T> fill{
+          roots, {u, map.C, packed}, {du, map.C, packed}, static_cast<T>(roots.dot(u, du, count)), scales[image]};
       product.compute(image, Part(columns, work % parts, parts), scales[image], fill);
     }
   });

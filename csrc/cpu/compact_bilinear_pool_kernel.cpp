@@ -12,6 +12,13 @@ namespace {
 
 using torch::stable::Tensor;
 
+// Buckets and signs of one count sketch, from some channel up.
+template <typename T>
+struct Side {
+  const int64_t* buckets;
+  const T* signs;
+};
+
 // Buckets and signs of the two count sketches. A pair's bucket, (h_i + g_j) mod dim, is left unreduced: what is indexed
 // by it has 2 dim values, of which k and k + dim are the same bucket.
 template <typename T>
@@ -39,6 +46,10 @@ struct Hashes {
       for (int64_t c = 0; c < C; ++c) buckets[sketch][c] = (bucket[c] % dim + dim) % dim;
     }
   }
+
+  Side<T> side(int64_t sketch, int64_t channel) const {
+    return {buckets[sketch].data() + channel, signs[sketch].data() + channel};
+  }
 };
 
 // Adds the tiles of one image's Gram matrix to the unreduced sketch, G_ij and G_ji from the same value.
@@ -62,22 +73,20 @@ struct SketchSink {
   void load(const GramTile& at, T* tile) const { std::copy_n(kept(at), TILE, tile); }
 
   void finish(const GramTile& at, const T* tile) const {
-    const int64_t* const h = hashes.buckets[0].data() + at.i0;
-    const int64_t* const g = hashes.buckets[1].data() + at.j0;
-    const T* const a = hashes.signs[0].data() + at.i0;
-    const T* const b = hashes.signs[1].data() + at.j0;
-    const int64_t* const h_of_columns = hashes.buckets[0].data() + at.j0;
-    const int64_t* const g_of_rows = hashes.buckets[1].data() + at.i0;
-    const T* const a_of_columns = hashes.signs[0].data() + at.j0;
-    const T* const b_of_rows = hashes.signs[1].data() + at.i0;
+    const Side<T> first_of_i = hashes.side(0, at.i0), second_of_i = hashes.side(1, at.i0);
+    const Side<T> first_of_j = hashes.side(0, at.j0), second_of_j = hashes.side(1, at.j0);
     for (int64_t i = 0; i < at.region.rows; ++i) {
       const T* const row = tile + i * PANEL;
-      if (at.region.upper) sketch[h[i] + g[i]] += a[i] * b[i] * row[i];
+      if (at.region.upper) add(first_of_i, i, second_of_i, i, row[i]);
       for (int64_t j = at.region.upper ? i + 1 : 0; j < at.region.columns; ++j) {
-        sketch[h[i] + g[j]] += a[i] * b[j] * row[j];
-        sketch[h_of_columns[j] + g_of_rows[i]] += a_of_columns[j] * b_of_rows[i] * row[j];
+        add(first_of_i, i, second_of_j, j, row[j]);
+        add(first_of_j, j, second_of_i, i, row[j]);
       }
     }
+  }
+
+  void add(const Side<T>& first, int64_t i, const Side<T>& second, int64_t j, T value) const {
+    sketch[first.buckets[i] + second.buckets[j]] += first.signs[i] * second.signs[j] * value;
   }
 };
 
@@ -135,16 +144,18 @@ struct SketchGradient {
   const T* grad;
 
   void operator()(const GramTile& at, T* tile) const {
+    const Side<T> first_of_i = hashes.side(0, at.i0), second_of_i = hashes.side(1, at.i0);
+    const Side<T> first_of_j = hashes.side(0, at.j0), second_of_j = hashes.side(1, at.j0);
     std::fill_n(tile, TILE, T(0));
     for (int64_t i = 0; i < at.region.rows; ++i) {
       for (int64_t j = 0; j < at.region.columns; ++j) {
-        tile[i * PANEL + j] = gradient(at.i0 + i, at.j0 + j) + gradient(at.j0 + j, at.i0 + i);
+        tile[i * PANEL + j] = of_pair(first_of_i, i, second_of_j, j) + of_pair(first_of_j, j, second_of_i, i);
       }
     }
   }
 
-  T gradient(int64_t i, int64_t j) const {
-    return hashes.signs[0][i] * hashes.signs[1][j] * grad[hashes.buckets[0][i] + hashes.buckets[1][j]];
+  T of_pair(const Side<T>& first, int64_t i, const Side<T>& second, int64_t j) const {
+    return first.signs[i] * second.signs[j] * grad[first.buckets[i] + second.buckets[j]];
   }
 };
 
@@ -166,8 +177,7 @@ void pool_backward(const T* grads, const FeatureMap& map, const Hashes<T>& hashe
   });
 }
 
-Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const Tensor& buckets,
-                                      const Tensor& signs) {
+Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const Tensor& buckets, const Tensor& signs) {
   const FeatureMap map(x);
   const Tensor result = torch::stable::empty_like(x);
   const Tensor dy = torch::stable::contiguous(grad);

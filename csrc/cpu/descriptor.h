@@ -57,9 +57,7 @@ class Descriptor {
   }
 
  private:
-  T* element(int64_t i, int64_t j) const {
-    return data_ + (packed_ ? i * (2 * C_ - i + 1) / 2 + (j - i) : i * C_ + j);
-  }
+  T* element(int64_t i, int64_t j) const { return data_ + (packed_ ? i * (2 * C_ - i + 1) / 2 + (j - i) : i * C_ + j); }
 
   template <typename From, typename To>
   static void copy(const From* from, To* to, int64_t count) {

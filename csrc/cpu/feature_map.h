@@ -40,9 +40,11 @@ struct FeatureMap {
   int64_t N, C, L;
   int64_t image_stride, channel_stride, position_stride;
 
-  explicit FeatureMap(const torch::stable::Tensor& x) : data(static_cast<std::byte*>(x.data_ptr())), dtype(dtype_of(x)) {
-    STD_TORCH_CHECK(x.is_cpu() && x.dim() == 3, "expected a tensor [N, C, L] on the CPU");
+  explicit FeatureMap(const torch::stable::Tensor& x)
+      : data(static_cast<std::byte*>(x.data_ptr())), dtype(dtype_of(x)) {
+    STD_TORCH_CHECK(x.is_cpu() && x.dim() == 3, "expected a feature map [N, C, L] on the CPU");
     N = x.size(0), C = x.size(1), L = x.size(2);
+    STD_TORCH_CHECK(C > 0 && L > 0, "expected at least one channel and one position, got ", C, " and ", L);
     image_stride = x.stride(0), channel_stride = x.stride(1), position_stride = x.stride(2);
   }
 

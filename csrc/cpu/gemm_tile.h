@@ -2,10 +2,10 @@
 //
 //   tile[i][j] = sum over k of a[i][k] b[j][k],   i, j < PANEL
 //
-// A panel holds up to PANEL rows of a matrix over a range of depth k, in a layout that only `pack` writes and `multiply`
-// reads; rows that the matrix lacks are zeros. The same panel serves as left and as right factor, so X X^T packs X once.
-// A tile has PANEL * PANEL values of type T, row by row, aligned to 64 bytes: 4 KiB of float32, which stays in the
-// first-level cache for whatever the op does with it next.
+// A panel holds up to PANEL rows of a matrix over a range of depth k, in a layout that only `pack` writes and
+// `multiply` reads; rows that the matrix lacks are zeros. The same panel serves as left and as right factor, so X X^T
+// packs X once. A tile has PANEL * PANEL values of type T, row by row, aligned to 64 bytes: 4 KiB of float32, which
+// stays in the first-level cache for whatever the op does with it next.
 #pragma once
 
 #include <cstddef>

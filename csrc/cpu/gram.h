@@ -14,6 +14,9 @@ namespace fbn {
 struct GramTile {
   int64_t i0, j0;
   Region region;
+
+  GramTile(int64_t C, int64_t row, int64_t column)
+      : i0(row * PANEL), j0(column * PANEL), region{std::min(PANEL, C - i0), std::min(PANEL, C - j0), row == column} {}
 };
 
 // One thread's memory for Gram matrices of maps of this shape.
@@ -54,7 +57,7 @@ class Gram {
       int64_t column = part.begin;
       while (column >= panels_) column -= panels_ - ++row;
       for (int64_t tile = part.begin; tile < part.end; ++tile) {
-        multiply(at(row, column), chunk, depth, sink);
+        multiply(GramTile(map_.C, row, column), chunk, depth, sink);
         if (++column == panels_) column = ++row;
       }
     }
@@ -82,12 +85,6 @@ class Gram {
       kernels_.pack(rows, std::min(PANEL, map_.C - channel), depth, panel(index));
     }
     return depth;
-  }
-
-  GramTile at(int64_t row, int64_t column) const {
-    const int64_t i0 = row * PANEL;
-    const int64_t j0 = column * PANEL;
-    return {i0, j0, {std::min(PANEL, map_.C - i0), std::min(PANEL, map_.C - j0), row == column}};
   }
 
   template <class Sink>

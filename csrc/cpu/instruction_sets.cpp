@@ -4,7 +4,7 @@
 namespace fbn {
 
 template <>
-const TileKernels<float>& tile_kernels<float>(Capability capability) {
+const TileKernels<float>& tile_kernels<float>([[maybe_unused]] Capability capability) {
 #if defined(__x86_64__)
   if (capability >= Capability::avx512) return AVX512_FLOAT_TILES;
   if (capability == Capability::avx2) return AVX2_FLOAT_TILES;
@@ -13,7 +13,7 @@ const TileKernels<float>& tile_kernels<float>(Capability capability) {
 }
 
 template <>
-const TileKernels<double>& tile_kernels<double>(Capability capability) {
+const TileKernels<double>& tile_kernels<double>([[maybe_unused]] Capability capability) {
 #if defined(__x86_64__)
   if (capability >= Capability::avx2) return AVX2_DOUBLE_TILES;
 #endif
@@ -21,7 +21,7 @@ const TileKernels<double>& tile_kernels<double>(Capability capability) {
 }
 
 template <>
-const TileKernels<float>& tile_kernels<float>(Capability capability, Dtype dtype) {
+const TileKernels<float>& tile_kernels<float>(Capability capability, [[maybe_unused]] Dtype dtype) {
 #if defined(__x86_64__)
   if (capability == Capability::avx512_bf16 && dtype == Dtype::bfloat16) return AVX512_PAIR_TILES;
 #endif
@@ -34,7 +34,7 @@ const TileKernels<double>& tile_kernels<double>(Capability capability, Dtype /*d
 }
 
 template <>
-const RootKernels<float>& root_kernels<float>(Capability capability) {
+const RootKernels<float>& root_kernels<float>([[maybe_unused]] Capability capability) {
 #if defined(__x86_64__)
   if (capability >= Capability::avx512) return AVX512_FLOAT_ROOTS;
   if (capability == Capability::avx2) return AVX2_FLOAT_ROOTS;
@@ -43,7 +43,7 @@ const RootKernels<float>& root_kernels<float>(Capability capability) {
 }
 
 template <>
-const RootKernels<double>& root_kernels<double>(Capability capability) {
+const RootKernels<double>& root_kernels<double>([[maybe_unused]] Capability capability) {
 #if defined(__x86_64__)
   if (capability >= Capability::avx2) return AVX2_DOUBLE_ROOTS;
 #endif

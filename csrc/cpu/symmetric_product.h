@@ -35,9 +35,7 @@ class SymmetricProduct {
   void compute(int64_t image, Part part, T factor, Fill&& fill) {
     for (int64_t column = 0; column < panels_; ++column) {
       for (int64_t row = 0; row <= column; ++row) {
-        const int64_t i0 = row * PANEL;
-        const int64_t j0 = column * PANEL;
-        fill(GramTile{i0, j0, {std::min(PANEL, map_.C - i0), std::min(PANEL, map_.C - j0), row == column}}, tile_.get());
+        fill(GramTile(map_.C, row, column), tile_.get());
         place(row, column);
       }
     }

@@ -38,15 +38,16 @@ struct Avx512Pairs : Avx512Float {
     const BFloat16 second = next == nullptr ? 0.0F : *next;
     return BFloat16(*from).x | static_cast<uint32_t>(second.x) << 16;
   }
-  static Vector first(Vector units) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(units), 16));
-  }
+  static Vector first(Vector units) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(units), 16)); }
   static Vector second(Vector units) {
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(units), _mm512_set1_epi32(static_cast<int>(0xffff0000))));
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(units), _mm512_set1_epi32(static_cast<int>(0xffff0000))));
   }
 
  private:
-  static __m256i round(const float* from) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))); }
+  static __m256i round(const float* from) {
+    return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from)));
+  }
 };
 
 }  // namespace

@@ -59,7 +59,8 @@ def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     try:
         compact_bilinear_pool(torch.ones(1, 1, 1), buckets=torch.zeros(2, 1).long(), signs=torch.ones(2, 1), dim=1)
     except RuntimeError as error:
-        assert "this processor has no more than" in str(error)
+        if "this processor has no more than" not in str(error):
+            raise
         pytest.skip(f"needs a processor with {request.param}: {error}")
     yield request.param
 
