@@ -52,3 +52,42 @@ def bench_extract(
         typer.echo(json.dumps([row.to_json() for row in rates], indent=1))
     else:
         print_rates(rates)
+
+
+@bench_app.command("ops")
+def bench_ops(
+    op: Annotated[str | None, typer.Option(help="Ops, comma-separated.  [default: all]")] = None,
+    shapes: Annotated[
+        str | None,
+        typer.Option(metavar="NxCxL,…", help="Images x channels x positions.  [default: each op's own list]"),
+    ] = None,
+    dtypes: Annotated[str, typer.Option(help="Of the feature maps, comma-separated.")] = "float32,bfloat16",
+    contenders: Annotated[str | None, typer.Option(help="By name, comma-separated.  [default: all]")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Interleaved samples; medians are shown.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="One small shape, three samples, nothing compiled.")] = False,
+    device: options.Device = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time the ops against the usual ways of writing them, beside a matrix product and a copy on this machine."""
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_op_report
+    from birdnet_cli.core.engine.bench_ops import bench_ops as run
+    from birdnet_cli.core.engine.bench_ops import list_contenders, list_op_benches, parse_shapes
+
+    ops = op.split(",") if op else list_op_benches()
+    if quick:
+        shapes, repeats = shapes or "8x512x196", min(repeats, 3)
+        contenders = contenders or ",".join(name for name in list_contenders(ops) if name != "compile")
+    report = run(
+        ops,
+        device=device or "auto",
+        shapes=parse_shapes(shapes) if shapes else None,
+        dtypes=dtypes.split(","),
+        contenders=contenders.split(",") if contenders else None,
+        repeats=repeats,
+        progress=ConsoleProgress(),
+    )
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=1))
+    else:
+        print_op_report(report)

@@ -10,6 +10,7 @@ from birdnet_cli.cli.console import stderr, stdout
 
 if TYPE_CHECKING:
     from birdnet_cli.core.engine.bench_extract import PipelineRates
+    from birdnet_cli.core.engine.bench_ops import OpReport, PassRow
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
     from birdnet_cli.core.engine.train_head import TrainedHead
@@ -21,6 +22,7 @@ __all__ = [
     "print_demo",
     "print_failures",
     "print_fields",
+    "print_op_report",
     "print_rates",
 ]
 
@@ -79,6 +81,27 @@ def print_rates(rates: Sequence["PipelineRates"]) -> None:
     stdout.print(table)
 
 
+def print_op_report(report: "OpReport") -> None:
+    """Show the machine and its ceilings, then the times of every contender, shape by shape."""
+    machine, gemm = report.machine, report.ceilings.gemm
+    stdout.print(
+        f"{machine['device']} ({machine['name']}), {machine['threads']} threads, torch {machine['torch']}; "
+        f"matrix product {', '.join(f'{rate / 1e9:,.0f} GFLOP/s in {dtype}' for dtype, rate in gemm.items())}; "
+        f"copy {report.ceilings.copy / 1e9:,.1f} GB/s"
+    )
+    for op in dict.fromkeys(row.op for row in report.rows):
+        stdout.print(f"\n{op}: fbn is {machine['fbn runs'].get(op, 'not there')}")
+        figures = ("speed", "GEMM", "MB")
+        table = _table("shape", "input", "contender", "forward, ms", *figures, "with gradient, ms", *figures)
+        for row in (one for one in report.rows if one.op == op):
+            table.add_row(row.shape, row.dtype, row.contender, *_pass_cells(row.forward), *_pass_cells(row.both))
+        stdout.print(table)
+    stdout.print(
+        "\nspeed: of eager in float32 on the same shape; GEMM: rate of the leanest arithmetic, of the matrix product "
+        "in that dtype;\nMB: most memory in use beyond the input"
+    )
+
+
 def print_demo(report: "DemoReport") -> None:
     """Show the demo's accuracies and times, one prediction, the files it left and what to try next."""
     table = _table("pooling", "dimensions", "test top-1", "test top-5", "head solved in")
@@ -106,6 +129,15 @@ def print_demo(report: "DemoReport") -> None:
 
 def _table(*columns: str) -> Table:
     return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+
+def _pass_cells(figures: "PassRow") -> list[str]:
+    return [
+        f"{figures.seconds * 1e3:.2f}",
+        "-" if figures.speed is None else f"{figures.speed:.2f}x",
+        f"{figures.gemm_share:.0%}",
+        "-" if figures.extra_bytes is None else f"{figures.extra_bytes / 1e6:.1f}",
+    ]
 
 
 def _leaves(fields: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

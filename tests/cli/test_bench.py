@@ -1,11 +1,15 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from birdnet_cli.core.engine import bench_extract as module
+from birdnet_cli.core.engine import bench_ops as bench_ops_package
 from birdnet_cli.core.engine.bench_extract import PipelineRates
+from birdnet_cli.core.engine.bench_ops import Ceilings, OpReport, OpRow, PassRow, measure
 from birdnet_cli.core.recipe import ExtractSettings
 from tests.cli.command_line import Finished
 
@@ -51,3 +55,43 @@ def test_too_few_images_are_an_error_with_the_option_to_lower(fbn: Fbn, few: Pat
     done = fbn("bench", "extract", few, "--images", "16", "--weights", "none")
     assert done.code == 1
     assert "has 9 images; the measurement wants 16 (--images)" in done.err
+
+
+def test_ops_are_measured_and_reported_as_json(fbn: Fbn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "GEMM_SIZE", {"cpu": 64})
+    monkeypatch.setattr(measure, "COPY_BYTES", {"cpu": 2**16})
+    done = fbn(
+        "bench", "ops", "--op", "bilinear_pool", "--shapes", "1x4x3", "--dtypes", "float32", "--contenders", "fbn",
+        "--repeats", "1", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert [(row["shape"], row["contender"]) for row in document["rows"]] == [("1x4x3", "eager"), ("1x4x3", "fbn")]
+
+
+def test_quick_measures_one_shape_and_compiles_nothing(fbn: Fbn, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def run(ops: list[str], **settings: Any) -> OpReport:
+        calls.append({"ops": ops} | settings)
+        figures = PassRow(0.002, 1.5, 0.25, None)
+        row = OpRow("bilinear_pool", "8x512x196", "float32", "fbn", figures, replace(figures, extra_bytes=3_000_000))
+        machine = {"device": "cpu", "name": "AVX2", "threads": 2, "torch": "9.9", "fbn runs": {}}
+        return OpReport(machine, Ceilings({"float32": 1e11}, 2e10), (row,))
+
+    monkeypatch.setattr(bench_ops_package, "bench_ops", run)
+    done = fbn("bench", "ops", "--quick")
+    assert done.code == 0, done.err
+    (call,) = calls
+    assert (call["ops"], call["repeats"]) == (["bilinear_pool", "compact_bilinear_pool"], 3)
+    assert [str(shape) for shape in call["shapes"]] == ["8x512x196"]
+    assert "fbn" in call["contenders"]
+    assert "compile" not in call["contenders"]
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["8x512x196", "float32", "fbn", "2.00", "1.50x", "25%", "-", "2.00", "1.50x", "25%", "3.0"] in lines
+
+
+def test_a_shape_that_is_none_is_a_usage_error(fbn: Fbn) -> None:
+    done = fbn("bench", "ops", "--shapes", "8x512")
+    assert done.code == 2
+    assert "shape '8x512': expected images x channels x positions" in done.err

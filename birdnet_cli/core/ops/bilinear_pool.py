@@ -17,6 +17,9 @@ __all__ = ["ROOT_FLOOR", "bilinear_pool", "bilinear_pool_backward_reference", "b
 # as large, so what is clamped is noise. The root mean square of u is 1/C, 2^-9 for 512 channels.
 ROOT_FLOOR = 2.0**-20
 
+# Compiled kernels begin their error with the same words.
+BROKEN_PROMISE = "bilinear_pool: nonnegative=True promised a map without values below 0"
+
 
 def bilinear_pool(x: Tensor, *, nonnegative: bool = False, packed: bool = True) -> Tensor:
     """Pool a feature map into the signed root of its Gram matrix, l2-normalised.
@@ -40,11 +43,19 @@ def bilinear_pool(x: Tensor, *, nonnegative: bool = False, packed: bool = True) 
 
     Raises:
         UsageError: x is not a feature map of these shapes and dtypes.
-        NumericsError: a negative value, on the CPU, where `nonnegative` promised none.
+        NumericsError: a negative value, on the CPU, where `nonnegative` promised none. From inside a compiled graph it
+            comes as a RuntimeError with the same words.
 
     Source: Lin, RoyChowdhury, Maji, "Bilinear CNN Models for Fine-grained Visual Recognition", ICCV 2015, section 3.
     """
-    descriptor: Tensor = torch.ops.fbn.bilinear_pool.default(as_matrices(x), nonnegative, packed)[0]
+    matrices = as_matrices(x)
+    try:
+        descriptor: Tensor = torch.ops.fbn.bilinear_pool.default(matrices, nonnegative, packed)[0]
+    except RuntimeError as error:
+        # The only type that a compiled kernel can raise.
+        if str(error).startswith(BROKEN_PROMISE):
+            raise NumericsError(str(error)) from None
+        raise
     return descriptor
 
 
@@ -114,8 +125,8 @@ def _known_total(maps: Tensor, first: int) -> Tensor:
     if maps.device.type == "cpu" and bool((lowest < 0).any()):
         image = int((lowest < 0).int().argmax())
         raise NumericsError(
-            f"bilinear_pool: nonnegative=True promised a map without values below 0, but image {first + image} of the "
-            f"batch goes down to {lowest[image]:g}; pass nonnegative=False for a map that does not come out of a ReLU"
+            f"{BROKEN_PROMISE}, but image {first + image} of the batch goes down to {lowest[image]:g}; "
+            "pass nonnegative=False for a map that does not come out of a ReLU"
         )
     return maps.sum(1).square_().sum(1).masked_fill_(lowest < 0, torch.nan)
 

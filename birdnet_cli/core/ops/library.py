@@ -5,7 +5,8 @@ the reference, which is registered for every device; callers never ask which of 
 first op that meets a tensor on their device: nothing is compiled, or looked for, at import.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NoReturn
 
@@ -13,13 +14,15 @@ import torch
 
 from birdnet_cli.core.ops.native import DEVICES, load_kernels
 
-__all__ = ["LIBRARY", "define_op", "forbid_double_backward", "has_kernel"]
+__all__ = ["LIBRARY", "define_op", "forbid_double_backward", "has_kernel", "use_references"]
 
 # An op lives as long as the object that defined it.
 LIBRARY = torch.library.Library("fbn", "DEF")  # type: ignore[no-untyped-call]
 
 # Device types whose kernels no op has asked for yet.
 _untried = set(DEVICES)
+
+_references: dict[str, Callable[..., Any]] = {}
 
 
 def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[..., Any]) -> None:
@@ -36,6 +39,11 @@ def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[...,
     name = schema.partition("(")[0]
 
     @wraps(reference)
+    def without_autocast(first: torch.Tensor, *rest: Any) -> Any:
+        with torch.autocast(first.device.type, enabled=False):
+            return reference(first, *rest)
+
+    @wraps(reference)
     def load_or_refer(first: torch.Tensor, *rest: Any) -> Any:
         device = first.device.type
         if device in _untried:
@@ -44,9 +52,9 @@ def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[...,
             if has_kernel(name, device):
                 # From now on the dispatcher prefers the kernel, and comes here for other layouts only, such as sparse.
                 return getattr(torch.ops.fbn, name).default(first, *rest)
-        with torch.autocast(device, enabled=False):
-            return reference(first, *rest)
+        return without_autocast(first, *rest)
 
+    _references[name] = without_autocast
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
     LIBRARY.impl(name, load_or_refer, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"fbn::{name}", fake, lib=LIBRARY)
@@ -55,6 +63,22 @@ def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[...,
 def has_kernel(name: str, device: str) -> bool:
     """Return True if the dispatcher has a kernel of `fbn::<name>` for a device type itself, and so prefers it."""
     return torch._C._dispatch_has_kernel_for_dispatch_key(f"{LIBRARY.ns}::{name}", device.upper())
+
+
+@contextmanager
+def use_references(device: str = "cpu") -> Iterator[None]:
+    """Run the references inside the block, in every thread, although kernels are loaded: to compare the two.
+
+    Args:
+        device: the device type for which they take over.
+    """
+    override = torch.library.Library("fbn", "IMPL")  # type: ignore[no-untyped-call]
+    try:
+        for name, reference in _references.items():
+            override.impl(name, reference, device.upper(), allow_override=True)  # type: ignore[no-untyped-call]
+        yield
+    finally:
+        override._destroy()  # type: ignore[no-untyped-call]
 
 
 def forbid_double_backward(name: str) -> None:

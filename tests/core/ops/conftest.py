@@ -1,10 +1,17 @@
-"""The one table of tolerances of the ops, and memory that shows what was not written."""
+"""The one table of tolerances of the ops, every implementation of them, and memory that shows what was not written."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
+
+from birdnet_cli.core.ops import compact_bilinear_pool
+from birdnet_cli.core.ops.library import use_references
+from birdnet_cli.core.ops.native import load_kernels, read_mode
+
+# Instruction sets that the CPU's kernels are compiled for, as FBN_CPU_CAPABILITY names them.
+CAPABILITIES = ("default", "avx2", "avx512", "avx512_bf16")
 
 # Largest error by the dtype of the input, relative to the largest value of the oracle: (results, gradients).
 # Results are accumulated and stored in float32 for every dtype but float64; gradients are stored in the input's dtype.
@@ -27,6 +34,40 @@ def assert_near() -> Callable[..., None]:
         assert error <= tolerance * (oracle.abs().amax() if oracle.numel() else 1), f"error {error:.3g}"
 
     return check
+
+
+@pytest.fixture(params=("reference", "compiled"))
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test on the reference and on the kernels, with this processor's fastest instructions."""
+    if request.param == "compiled":
+        require_kernels()
+        yield request.param
+    else:
+        with use_references():
+            yield request.param
+
+
+@pytest.fixture(params=("reference", *CAPABILITIES))
+def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run the test on the reference and on the kernels with each instruction set that this processor has."""
+    if request.param == "reference":
+        with use_references():
+            yield request.param
+        return
+    require_kernels()
+    monkeypatch.setenv("FBN_CPU_CAPABILITY", request.param)
+    try:
+        compact_bilinear_pool(torch.ones(1, 1, 1), buckets=torch.zeros(2, 1).long(), signs=torch.ones(2, 1), dim=1)
+    except RuntimeError as error:
+        if "this processor has no more than" not in str(error):
+            raise
+        pytest.skip(f"needs a processor with {request.param}: {error}")
+    yield request.param
+
+
+def require_kernels() -> None:
+    if read_mode() == "reference" or load_kernels("cpu").library is None:
+        pytest.skip(f"needs compiled kernels for the CPU: {load_kernels('cpu').reason}")
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from torch import Tensor
 from birdnet_cli.core.errors import NumericsError, UsageError
 from birdnet_cli.core.ops import ROOT_FLOOR, bilinear_pool, gram
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 
 def feature_map(*shape: int, nonnegative: bool = False) -> Tensor:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -89,6 +91,30 @@ def test_a_negative_value_on_the_nonnegative_path_is_named(monkeypatch):
         bilinear_pool(x, nonnegative=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_a_negative_value_is_named_in_every_dtype(dtype):
+    x = feature_map(2, 40, 9, nonnegative=True).to(dtype)
+    x[1, 39, 8] = -1e-3
+
+    with pytest.raises(NumericsError, match=r"image 1 of the batch goes down to -0\.00(1|0999\d*|100\d*);"):
+        bilinear_pool(x, nonnegative=True)
+
+
+def test_a_map_with_nan_has_no_lowest_value_to_complain_of():
+    x = feature_map(3, 6, 5, nonnegative=True)
+    x[1, 2, 3], x[1, 4, 1] = torch.nan, -1
+
+    assert bilinear_pool(x, nonnegative=True).isnan().all(1).tolist() == [False, True, False]
+
+
+def test_the_first_image_of_a_large_batch_with_a_negative_value_is_named():
+    x = feature_map(40, 3, 5, nonnegative=True)
+    x[[11, 37], 1, 4] = torch.tensor([-2.0, -3.0])
+
+    with pytest.raises(NumericsError, match=r"image 11 of the batch goes down to -2;"):
+        bilinear_pool(x, nonnegative=True)
+
+
 @pytest.mark.parametrize("shape", [(0, 4, 3), (0, 4, 3, 2)], ids=str)
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
 def test_an_empty_batch_gives_no_descriptors_and_an_empty_gradient(nonnegative, shape):
@@ -118,7 +144,7 @@ def test_what_is_no_feature_map_is_refused(x, message):
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 def test_every_value_is_written(packed):
     assert torch.empty(1).isnan()
-    x = feature_map(3, 11, 7)
+    x = feature_map(3, 75, 41)
 
     assert bilinear_pool(x, packed=packed).isfinite().all()
     assert gradient_of(x, lambda x: bilinear_pool(x, packed=packed)).isfinite().all()

@@ -11,8 +11,9 @@ from birdnet_cli.core.ops import bilinear_pool
 OP = torch.ops.fbn.bilinear_pool.default
 BACKWARD = torch.ops.fbn.bilinear_pool_backward.default
 
-# Raised inside PyTorch's own tooling.
+# The warnings are raised inside PyTorch's own tooling.
 pytestmark = [
+    pytest.mark.usefixtures("implementation"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
     pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning"),
 ]

@@ -12,6 +12,8 @@ SHAPES = ((1, 1, 1, 1), (2, 5, 4, 3), (3, 37, 1, 64), (2, 67, 49, 101), (2, 19, 
 OP = torch.ops.fbn.compact_bilinear_pool.default
 BACKWARD = torch.ops.fbn.compact_bilinear_pool_backward.default
 
+pytestmark = pytest.mark.usefixtures("instruction_set")
+
 
 def count_sketch(x: Tensor, buckets: Tensor, signs: Tensor, dim: int) -> Tensor:
     """[N, C, L] -> [N, L, dim], one channel at a time."""
@@ -62,6 +64,43 @@ def test_values_and_gradient_equal_the_fourier_form(dtype, shape, assert_near):
     assert_near(gradient, gradient_of(x.double(), oracle, **hashes), dtype, gradient=True)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_more_positions_than_are_summed_at_once_equal_the_sketched_gram_matrix(dtype, assert_near):
+    # The kernels sum over 2,048 to 8,192 positions at a time where there are two rows of tiles, by dtype.
+    x, hashes = inputs(1, 35, 9001, 50, dtype)
+    gram_matrix = x[0].double() @ x[0].double().T
+    expected = torch.zeros(1, 50, dtype=torch.float64)
+    for i, j in ((i, j) for i in range(35) for j in range(35)):
+        bucket = int(hashes["buckets"][0, i] + hashes["buckets"][1, j]) % 50
+        expected[0, bucket] += gram_matrix[i, j] * int(hashes["signs"][0, i] * hashes["signs"][1, j])
+
+    assert_near(compact_bilinear_pool(x, **hashes), expected, dtype)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("N", [1, 4])
+def test_the_number_of_threads_changes_no_result(N, threads):
+    x, hashes = inputs(N, 70, 50, 64)
+    expected, gradient = compact_bilinear_pool(x, **hashes), gradient_of(x, compact_bilinear_pool, **hashes)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.testing.assert_close(compact_bilinear_pool(x, **hashes), expected, atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(gradient_of(x, compact_bilinear_pool, **hashes), gradient)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("signs", [torch.int64, torch.float64, torch.bfloat16], ids=str)
+def test_signs_may_have_any_dtype_and_buckets_any_value(signs):
+    x, hashes = inputs(2, 5, 9, 7)
+    changed = {"buckets": hashes["buckets"] - 7 * 3, "signs": hashes["signs"].to(signs), "dim": 7}
+
+    torch.testing.assert_close(compact_bilinear_pool(x, **changed), compact_bilinear_pool(x, **hashes))
+    gradient = gradient_of(x, compact_bilinear_pool, **changed)
+    torch.testing.assert_close(gradient, gradient_of(x, compact_bilinear_pool, **hashes))
+
+
 def test_gradient_equals_finite_differences():
     x, hashes = inputs(2, 5, 3, 7, torch.float64)
 
@@ -107,7 +146,7 @@ def test_products_beyond_float16_do_not_overflow(assert_near):
 
 @pytest.mark.usefixtures("poisoned_memory")
 def test_every_value_is_written():
-    x, hashes = inputs(3, 11, 7, 500)
+    x, hashes = inputs(3, 75, 41, 500)
 
     assert compact_bilinear_pool(x, **hashes).isfinite().all()
     assert gradient_of(x, compact_bilinear_pool, **hashes).isfinite().all()
