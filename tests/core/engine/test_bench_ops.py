@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -24,15 +25,17 @@ SMALL = (Shape(2, 8, 6),)
 PLAIN = ("fbn", "fbn-signed", "einsum", "outer", "fft", "rfft")
 
 
-@pytest.fixture(autouse=True)
-def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def small_ceilings() -> Iterator[None]:
     """A matrix product and a copy that take no time."""
-    monkeypatch.setattr(measure, "GEMM_SIZE", {"cpu": 64})
-    monkeypatch.setattr(measure, "COPY_BYTES", {"cpu": 2**16})
-    monkeypatch.setattr(measure, "SAMPLE_SECONDS", 1e-6)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(measure, "GEMM_SIZE", {"cpu": 64})
+        monkeypatch.setattr(measure, "COPY_BYTES", {"cpu": 2**16})
+        monkeypatch.setattr(measure, "SAMPLE_SECONDS", 1e-6)
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def report() -> OpReport:
     return bench_ops(list_op_benches(), device="cpu", shapes=SMALL, contenders=PLAIN, repeats=2)
 

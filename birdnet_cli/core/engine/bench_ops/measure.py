@@ -1,7 +1,6 @@
 """Time and memory of one call."""
 
 import ctypes
-import gc
 import math
 import time
 from collections.abc import Callable
@@ -40,7 +39,6 @@ def peak_extra_bytes(call: Callable[[], object], device: torch.device) -> int | 
     On a GPU it is what PyTorch's allocator has handed out; on the CPU the process's resident memory, which covers what
     kernels take by themselves. None where the system does not tell (outside Linux).
     """
-    gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -1,5 +1,6 @@
 """One interleaved run: every contender on every shape, forward and with its gradient, beside the machine's ceilings."""
 
+import gc
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -64,6 +65,8 @@ def bench_ops(
     finished: list[Entry] = []
     for op, bench in benches.items():
         for shape in shapes or bench.shapes:
+            # What an earlier shape left in cycles must not be freed while memory is measured.
+            gc.collect()
             wanted = [kinds[name] for name in dtypes]
             entries = list(_prepare(op, bench, shape, wanted, contenders, where, progress))
             with progress.stage(f"{op} {shape}", total=repeats * len(entries), unit="samples") as advance:
