@@ -1,5 +1,6 @@
-// fbn::bilinear_pool and its backward on CUDA: a batched product and one fused kernel after or before it, in portions of the batch whose Gram matrices stay in the L2 cache. The formulas and what every implementation
-// guarantees are in birdnet_cli/core/ops/bilinear_pool.py.
+// fbn::bilinear_pool and its backward on CUDA: a batched product and one fused kernel after or before it, in portions
+// of the batch whose Gram matrices stay in the L2 cache. The formulas and what every implementation guarantees are in
+// birdnet_cli/core/ops/bilinear_pool.py.
 
 #include <tuple>
 
@@ -20,7 +21,8 @@ void check_map(const char* op, const Tensor& x) {
 void check_like(const char* op, const char* name, const Tensor& tensor, const Tensor& x, int64_t numel) {
   STD_TORCH_CHECK(tensor.device() == x.device() && tensor.scalar_type() == accumulation_dtype(x.scalar_type()), op,
                   ": expected ", name, " on the device of x and in float32 (float64 for float64)");
-  STD_TORCH_CHECK(tensor.numel() == numel, op, ": expected ", numel, " values in ", name, ", got ", tensor.numel());
+  STD_TORCH_CHECK(tensor.numel() == numel && tensor.dim() >= 1 && tensor.size(0) == x.size(0), op, ": expected ", numel,
+                  " values of ", x.size(0), " images in ", name, ", got ", tensor.numel());
 }
 
 template <typename T>
@@ -29,17 +31,17 @@ void pool_images(const Tensor& x, bool nonnegative, bool packed, const Tensor& g
   using A = typename Accumulator<T>::type;
   const int64_t N = x.size(0), C = x.size(1), L = x.size(2);
   const cudaStream_t stream = current_stream(x);
-  A* totals = static_cast<A*>(partials.data_ptr());
-  A* s = static_cast<A*>(scale.data_ptr());
-  A* u = static_cast<A*>(descriptor.data_ptr());
-  const A* g = static_cast<const A*>(gram.data_ptr());
+  A* totals = values_of<A>(partials);
+  A* s = values_of<A>(scale);
+  A* u = values_of<A>(descriptor);
+  const A* g = values_of<const A>(gram);
   int64_t count = row_pairs(C);
 
   multiply(x, torch::stable::transpose(x, 1, 2), gram);
   if (nonnegative) {
     count = ceil_div(L, STRIP);
-    launch(strip_totals_kernel<T, A>, dim3(count, N), dim3(WARP, STRIP_WARPS), stream,
-           static_cast<const T*>(x.data_ptr()), Layout(x), C, L, totals);
+    launch(strip_totals_kernel<T, A>, dim3(count, N), dim3(WARP, STRIP_WARPS), stream, values_of<const T>(x), Layout(x),
+           C, L, totals);
   } else {
     launch(row_totals_kernel<A>, dim3(ceil_div(count, ROOT_WARPS), N), dim3(WARP, ROOT_WARPS), stream, g, C, totals);
   }
@@ -78,22 +80,23 @@ void differentiate_images(const Tensor& grad, const Tensor& x, const Tensor& des
                           bool packed, const Tensor& h, const Tensor& product, const Tensor& workspace,
                           const Tensor& result) {
   using A = typename Accumulator<T>::type;
-  const int64_t N = x.size(0), C = x.size(1), D = descriptor.size(1), spans = ceil_div(D, SPAN);
+  const int64_t N = x.size(0), C = x.size(1), D = descriptor.numel() / N, spans = ceil_div(D, SPAN);
   const cudaStream_t stream = current_stream(x);
-  const A* u = static_cast<const A*>(descriptor.data_ptr());
-  const A* du = static_cast<const A*>(grad.data_ptr());
-  A* deltas = static_cast<A*>(workspace.data_ptr());
+  const A* u = values_of<const A>(descriptor);
+  const A* du = values_of<const A>(grad);
+  A* deltas = values_of<A>(workspace);
   A* bounds = deltas + N * spans;
   A* delta = bounds + N * spans;
   A* inner = delta + N;
   A* outer = inner + N;
 
-  launch(span_kernel<A, std::is_same_v<T, Half>>, dim3(spans, N), dim3(WARP, SPAN_WARPS), stream, u, du, D, deltas, bounds);
-  launch(split_kernel<T, A>, dim3(N), dim3(WARP), stream, deltas, bounds, spans,
-         static_cast<const A*>(scale.data_ptr()), delta, inner, outer);
+  launch(span_kernel<A, std::is_same_v<T, Half>>, dim3(spans, N), dim3(WARP, SPAN_WARPS), stream, u, du, D, deltas,
+         bounds);
+  launch(split_kernel<T, A>, dim3(N), dim3(WARP), stream, deltas, bounds, spans, values_of<const A>(scale), delta,
+         inner, outer);
   const dim3 tiles(ceil_div(C, TILE), N, ceil_div(C, TILE));
   launch(packed ? pair_gradient_kernel<T, A, true> : pair_gradient_kernel<T, A, false>, tiles, dim3(WARP, TILE_WARPS),
-         stream, u, du, delta, inner, C, static_cast<T*>(h.data_ptr()));
+         stream, u, du, delta, inner, C, values_of<T>(h));
   if constexpr (std::is_same_v<T, Half>) {
     multiply(h, x, product);
     rescale<A, T>(product, result, outer, stream);

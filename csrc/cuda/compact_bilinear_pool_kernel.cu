@@ -2,8 +2,6 @@
 // portions of the batch whose Gram matrices stay in the L2 cache. The formulas and what every implementation guarantees
 // are in birdnet_cli/core/ops/compact_bilinear_pool.py.
 
-#include <type_traits>
-
 #include <torch/csrc/stable/library.h>
 
 #include "sketch.cuh"
@@ -35,13 +33,12 @@ void sketch_images(const Tensor& x, const Tensor& buckets, const Tensor& signs, 
   const int64_t N = x.size(0), C = x.size(1), count = ceil_div(C, SLICE);
   const int64_t windows = ceil_div(dim, WINDOW_BYTES / int64_t(sizeof(A)));
   const cudaStream_t stream = current_stream(x);
-  A* y = static_cast<A*>(sketch.data_ptr());
-  A* parts = count == 1 ? y : static_cast<A*>(slices.data_ptr());
+  A* y = values_of<A>(sketch);
+  A* parts = count == 1 ? y : values_of<A>(slices);
 
   multiply(x, torch::stable::transpose(x, 1, 2), gram);
-  launch(sketch_rows_kernel<A>, dim3(windows, N, count), dim3(SKETCH_THREADS), stream,
-         static_cast<const A*>(gram.data_ptr()), static_cast<const int64_t*>(buckets.data_ptr()),
-         static_cast<const A*>(signs.data_ptr()), static_cast<const int64_t*>(links.data_ptr()), C, dim, parts);
+  launch(sketch_rows_kernel<A>, dim3(windows, N, count), dim3(SKETCH_THREADS), stream, values_of<const A>(gram),
+         values_of<const int64_t>(buckets), values_of<const A>(signs), values_of<const int64_t>(links), C, dim, parts);
   if (count > 1) {
     launch(sum_slices_kernel<A>, dim3(ceil_div(dim, SKETCH_THREADS), N), dim3(SKETCH_THREADS), stream, parts, count,
            dim, y);
@@ -61,7 +58,7 @@ Tensor compact_bilinear_pool(const Tensor& x, const Tensor& buckets, const Tenso
   const Tensor hashes = torch::stable::contiguous(buckets), factors = contiguous_as(signs, dtype);
   const Tensor links = torch::stable::new_empty(hashes, {2, C});
   launch(link_columns_kernel, dim3(ceil_div(C, LINK_WARPS)), dim3(WARP, LINK_WARPS), current_stream(x),
-         static_cast<const int64_t*>(hashes.data_ptr()), C, dim, static_cast<int64_t*>(links.data_ptr()));
+         values_of<const int64_t>(hashes), C, dim, values_of<int64_t>(links));
 
   const int64_t slice_values = ceil_div(C, SLICE) * dim;
   const int64_t portion = images_per_portion(x, (C * C + slice_values) * int64_t(sketch.element_size()));
@@ -83,17 +80,16 @@ void differentiate_images(const Tensor& grad, const Tensor& x, const Tensor& buc
   using A = typename Accumulator<T>::type;
   const int64_t N = x.size(0), C = x.size(1), dim = grad.size(1);
   const cudaStream_t stream = current_stream(x);
-  const A* dy = static_cast<const A*>(grad.data_ptr());
+  const A* dy = values_of<const A>(grad);
   A* inner = nullptr;
   A* outer = nullptr;
   if constexpr (std::is_same_v<T, Half>) {
-    inner = static_cast<A*>(split.data_ptr());
+    inner = values_of<A>(split);
     outer = inner + N;
     launch(sketch_split_kernel<A>, dim3(N), dim3(WARP), stream, dy, dim, inner, outer);
   }
   launch(sketch_gradient_kernel<T, A>, dim3(ceil_div(C, GRADIENT_ROWS), N), dim3(SKETCH_THREADS), stream, dy,
-         static_cast<const int64_t*>(buckets.data_ptr()), static_cast<const A*>(signs.data_ptr()), inner, C, dim,
-         static_cast<T*>(h.data_ptr()));
+         values_of<const int64_t>(buckets), values_of<const A>(signs), inner, C, dim, values_of<T>(h));
   if constexpr (std::is_same_v<T, Half>) {
     multiply(h, x, product);
     rescale<A, T>(product, result, outer, stream);
@@ -103,8 +99,7 @@ void differentiate_images(const Tensor& grad, const Tensor& x, const Tensor& buc
 }
 
 // Gradient [N, dim] of the sketch -> gradient of x [N, C, L].
-Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const Tensor& buckets,
-                                      const Tensor& signs) {
+Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const Tensor& buckets, const Tensor& signs) {
   STD_TORCH_CHECK(grad.dim() == 2 && grad.size(0) == x.size(0) && grad.device() == x.device() &&
                       grad.scalar_type() == accumulation_dtype(x.scalar_type()),
                   "compact_bilinear_pool_backward: expected grad [N, dim] on the device of x, in float32 (float64 for "
@@ -119,8 +114,7 @@ Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const
   const bool half = x.scalar_type() == ScalarType::Half;
   const Tensor dy = torch::stable::contiguous(grad), hashes = torch::stable::contiguous(buckets);
   const Tensor factors = contiguous_as(signs, grad.scalar_type());
-  const int64_t bytes =
-      C * C * int64_t(x.element_size()) + (half ? C * x.size(2) * int64_t(grad.element_size()) : 0);
+  const int64_t bytes = C * C * int64_t(x.element_size()) + (half ? C * x.size(2) * int64_t(grad.element_size()) : 0);
   const int64_t portion = images_per_portion(x, bytes);
   const Tensor h = torch::stable::new_empty(x, {portion, C, C});
   const Tensor product = half ? empty_map(images(result, 0, portion), grad.scalar_type()) : result;
@@ -128,9 +122,9 @@ Tensor compact_bilinear_pool_backward(const Tensor& grad, const Tensor& x, const
   for (int64_t start = 0; start < N; start += portion) {
     const int64_t count = std::min(portion, N - start);
     dispatch("compact_bilinear_pool_backward", x.scalar_type(), [&](auto dtype) {
-      differentiate_images<typename decltype(dtype)::type>(
-          images(dy, start, count), images(x, start, count), hashes, factors, images(h, 0, count),
-          images(product, 0, count), split, images(result, start, count));
+      differentiate_images<typename decltype(dtype)::type>(images(dy, start, count), images(x, start, count), hashes,
+                                                           factors, images(h, 0, count), images(product, 0, count),
+                                                           split, images(result, start, count));
     });
   }
   return result;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/macros.h>
@@ -66,6 +67,16 @@ void dispatch(const char* op, ScalarType dtype, const Body& body) {
 }
 
 __host__ __device__ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A tensor's memory; of inputs as const, which leaves copy-on-write tensors shared.
+template <typename T>
+T* values_of(const Tensor& tensor) {
+  if constexpr (std::is_const_v<T>) {
+    return static_cast<T*>(tensor.const_data_ptr());
+  } else {
+    return static_cast<T*>(tensor.mutable_data_ptr());
+  }
+}
 
 inline int device_attribute(const Tensor& tensor, cudaDeviceAttr attribute) {
   int value = 0;

@@ -1,5 +1,5 @@
-// What the ops on Gram matrices G = X X^T share on CUDA: the batched product, portions of a batch that fit the L2 cache,
-// and the scale that a gradient gets after its product.
+// What the ops on Gram matrices G = X X^T share on CUDA: the batched product, portions of a batch that fit the L2
+// cache, and the scale that a gradient gets after its product.
 //
 // Autograd and autocast: the dispatcher reaches these kernels below autograd's keys, which torch.library's autograd
 // excludes before it calls down, but with autocast's key still active. Autocast has no rule for the out= overloads of
@@ -71,10 +71,12 @@ inline Tensor empty_map(const Tensor& like, ScalarType dtype) {
 }
 
 // The power of two that brings values up to `bound` to at most 2^14: within float16's range, whose normal values then
-// reach down to 2^-28 of the bound.
+// reach down to 2^-28 of the bound. A bound so small that the power would overflow is below float16 anyway.
 template <typename A>
 __host__ __device__ inline A float16_scale(A bound) {
-  return bound > A(0) && !isinf(bound) ? ldexp(A(1), 13 - ilogb(bound)) : A(1);
+  const bool finite = bound > A(0) && !isinf(bound);
+  const int exponent = finite ? 13 - ilogb(bound) : 0;
+  return ldexp(A(1), exponent < 100 ? exponent : 100);
 }
 
 constexpr int RESCALE_WARPS = 8;
@@ -105,8 +107,7 @@ void rescale(const Tensor& product, const Tensor& result, const A* outer, cudaSt
   const int64_t N = result.size(0), C = result.size(1), L = result.size(2);
   const int64_t rows = Layout(result).channels_last() ? L : C;
   launch(rescale_kernel<From, To, A>, dim3(ceil_div(rows, RESCALE_WARPS), N), dim3(WARP, RESCALE_WARPS), stream,
-         static_cast<const From*>(product.data_ptr()), Layout(product), static_cast<To*>(result.data_ptr()),
-         Layout(result), outer, C, L);
+         values_of<const From>(product), Layout(product), values_of<To>(result), Layout(result), outer, C, L);
 }
 
 }  // namespace fbn

@@ -1,11 +1,9 @@
 // Kernels of the gradient of the signed root: from the descriptor u and its gradient du [n, D], the symmetric H
 // [n, C, C] of dX = s^2 H X, H_ij = du_ij / |u_ij| - <du, u> sign(u_ij). The image is the grid's second dimension.
 //
-// The factor s^2 is split into inner * outer: `inner` goes into H, so that the product is the gradient, and `outer` is 1
-// unless that would overflow, underflow, or leave the range of float16; then the product is scaled afterwards.
+// The factor s^2 is split into inner * outer: `inner` goes into H, so that the product is the gradient, and `outer` is
+// 1 unless that would overflow, underflow, or leave the range of float16; then the product is scaled afterwards.
 #pragma once
-
-#include <type_traits>
 
 #include "signed_root.cuh"
 

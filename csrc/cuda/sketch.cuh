@@ -11,8 +11,8 @@ namespace fbn {
 
 constexpr int SKETCH_THREADS = 256;
 constexpr int LINK_WARPS = 8;
-constexpr int64_t SLICE = 64;        // rows of G per block, whose sum is one of several partial sketches
-constexpr int64_t GRADIENT_ROWS = 16;  // rows of H per block
+constexpr int64_t SLICE = 64;                // rows of G per block, whose sum is one of several partial sketches
+constexpr int64_t GRADIENT_ROWS = 16;        // rows of H per block
 constexpr int64_t WINDOW_BYTES = 32 * 1024;  // of a sketch in shared memory
 
 // A hash as it should be, 0..dim-1; any other value wraps around as Python's % does.
@@ -137,9 +137,8 @@ __global__ void sketch_split_kernel(const A* grad, int64_t dim, A* inner, A* out
 // h[n] = inner[n] (dG + dG^T), where dG_ij = a_i b_j dy at the bucket of (i, j); inner may be null for 1.
 template <typename T, typename A>
 __global__ void __launch_bounds__(SKETCH_THREADS)
-    sketch_gradient_kernel(const A* __restrict__ grad, const int64_t* __restrict__ buckets,
-                           const A* __restrict__ signs, const A* __restrict__ inner, int64_t C, int64_t dim,
-                           T* __restrict__ h) {
+    sketch_gradient_kernel(const A* __restrict__ grad, const int64_t* __restrict__ buckets, const A* __restrict__ signs,
+                           const A* __restrict__ inner, int64_t C, int64_t dim, T* __restrict__ h) {
   constexpr int64_t WINDOW = WINDOW_BYTES / sizeof(A);
   __shared__ A window[WINDOW];
   const int64_t n = blockIdx.y;
@@ -159,8 +158,8 @@ __global__ void __launch_bounds__(SKETCH_THREADS)
     const A a_j = factor * signs[j], b_j = factor * signs[C + j];
     for (int64_t i = first_row; i < end_row; ++i) {
       const int64_t h_i = wrap(buckets[i], dim), g_i = wrap(buckets[C + i], dim);
-      const A value = signs[i] * b_j * dy[pair_bucket(h_i, g_j, dim)] +
-                      signs[C + i] * a_j * dy[pair_bucket(h_j, g_i, dim)];
+      const A value =
+          signs[i] * b_j * dy[pair_bucket(h_i, g_j, dim)] + signs[C + i] * a_j * dy[pair_bucket(h_j, g_i, dim)];
       h[(n * C + i) * C + j] = static_cast<T>(value);
     }
   }

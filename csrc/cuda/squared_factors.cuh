@@ -2,8 +2,8 @@
 // the sum of squared products, the products' gradient, and what the diagonal takes away from either. Rows are the
 // grid's second dimension; neighbouring threads take neighbouring positions or weights.
 //
-// The scale s is one value for each factor (a single group of samples, S = 1), one for each factor and sample (S = n), or
-// null for 1. Position m belongs to group m / (M / S).
+// The scale s is one value for each factor (a single group of samples, S = 1), one for each factor and sample (S = n),
+// or null for 1. Position m belongs to group m / (M / S).
 #pragma once
 
 #include "window.cuh"

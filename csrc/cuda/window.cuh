@@ -38,7 +38,8 @@ struct Window {
 struct MapLayout {
   int64_t image, channel, row, column;
 
-  explicit MapLayout(const Tensor& x) : image(x.stride(0)), channel(x.stride(1)), row(x.stride(2)), column(x.stride(3)) {}
+  explicit MapLayout(const Tensor& x)
+      : image(x.stride(0)), channel(x.stride(1)), row(x.stride(2)), column(x.stride(3)) {}
 
   __host__ __device__ int64_t operator()(int64_t n, int64_t c, int64_t y, int64_t x) const {
     return n * image + c * channel + y * row + x * column;
@@ -58,7 +59,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   const int64_t n = m / L, y = m % L / window.output[1], x_ = m % L % window.output[1];
   for (int64_t row = blockIdx.y; row < C * window.taps(); row += gridDim.y) {
     const int64_t c = row / window.taps(), tap = row % window.taps();
-    const int64_t from_y = window.seen(0, y, tap / window.kernel[1]), from_x = window.seen(1, x_, tap % window.kernel[1]);
+    const int64_t from_y = window.seen(0, y, tap / window.kernel[1]),
+                  from_x = window.seen(1, x_, tap % window.kernel[1]);
     const A value = from_y < 0 || from_x < 0 ? A(0) : static_cast<A>(x[at(n, c, from_y, from_x)]);
     columns[row * M + m] = static_cast<P>(value);
     if (squares != nullptr) {
@@ -85,7 +87,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
       for (int64_t j = 0; from_y >= 0 && j < window.kernel[1]; ++j) {
         const int64_t from_x = window.seen_from(1, x, j);
         if (from_x >= 0) {
-          sum += columns[(c * window.taps() + i * window.kernel[1] + j) * M + n * L + from_y * window.output[1] + from_x];
+          sum +=
+              columns[(c * window.taps() + i * window.kernel[1] + j) * M + n * L + from_y * window.output[1] + from_x];
         }
       }
     }

@@ -60,6 +60,17 @@ def test_values_and_gradient_equal_the_reference(kernels, dtype, shape, nonnegat
         assert gradient.abs().amax() < 1e-5
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
+@pytest.mark.parametrize("channels", [1, 2, 70])
+def test_the_scale_is_one_over_the_norm(kernels, channels, packed):
+    x = feature_map(5, channels, 9, dtype=torch.float64, nonnegative=True)
+    x[3] = 0
+
+    for nonnegative in (True, False):
+        _, scale = kernels.ops.bilinear_pool(x.to(kernels.device), nonnegative, packed)
+        torch.testing.assert_close(scale.cpu(), bilinear_pool_reference(x, nonnegative, packed)[1])
+
+
 LAYOUTS = {
     "channels last": lambda x: x.mT.contiguous().mT,
     "every second position": lambda x: x.repeat_interleave(2, dim=2)[:, :, ::2],
@@ -168,7 +179,7 @@ def test_a_map_with_subnormal_products_has_finite_values_and_gradient(kernels, d
     assert gradient.any()
 
 
-@pytest.mark.parametrize("strength", [1e-6, 1.0, 65536.0])
+@pytest.mark.parametrize("strength", [1e-42, 1e-6, 1.0, 65536.0])
 @pytest.mark.parametrize("magnitude", [1e-3, 1.0, 1e4])
 def test_float16_gradients_keep_their_precision_at_any_scale(kernels, magnitude, strength, assert_near):
     # Neither s^2, nor du / u, nor the sum over channels fits into float16 by itself; the gradient does.
@@ -246,5 +257,7 @@ def test_arguments_that_do_not_fit_together_are_refused(kernels):
         kernels.ops.bilinear_pool(x.int(), False, True)
     with pytest.raises(RuntimeError, match="expected grad on the device of x and in float32"):
         kernels.ops.bilinear_pool_backward(descriptor.double(), x, descriptor, scale, True)
-    with pytest.raises(RuntimeError, match="expected 32 values in grad, got 20"):
+    with pytest.raises(RuntimeError, match="expected 32 values of 2 images in grad, got 20"):
         kernels.ops.bilinear_pool_backward(descriptor, x, descriptor, scale, False)
+    with pytest.raises(RuntimeError, match="expected 20 values of 2 images in descriptor, got 20"):
+        kernels.ops.bilinear_pool_backward(descriptor, x, descriptor.flatten(), scale, True)

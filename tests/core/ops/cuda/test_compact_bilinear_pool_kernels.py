@@ -130,7 +130,7 @@ def test_signs_of_any_dtype_and_layout_are_the_same_signs(kernels, dtype):
     assert all(map(torch.equal, result, other))
 
 
-@pytest.mark.parametrize("strength", [1e-6, 1.0, 65536.0])
+@pytest.mark.parametrize("strength", [1e-42, 1e-6, 1.0, 65536.0])
 @pytest.mark.parametrize("magnitude", [1e-3, 1.0])
 def test_float16_gradients_keep_their_precision_at_any_scale(kernels, magnitude, strength):
     x, buckets, signs = inputs(2, 40, 30, 64, torch.float16)
