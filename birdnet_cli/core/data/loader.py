@@ -1,9 +1,9 @@
 """Samples -> batches of uint8 [n, 3, S, S] in a given order, read by worker processes; a bad image is a row."""
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from PIL import Image
@@ -15,7 +15,7 @@ from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.reader_processes import DeathWatch, end_reading, explain_death, start_reading
 from birdnet_cli.core.errors import ImageError, UsageError
 
-__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "load_batches"]
+__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
 
 NO_DIGEST = b"\0" * 32
 
@@ -29,6 +29,18 @@ class ImageTransform(Protocol):
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Return a Tensor of `shape`, uint8 if it is pixels."""
+
+
+@runtime_checkable
+class IndexedTransform(Protocol):
+    """A transform that differs from sample to sample, as a function of the index alone; it must be picklable."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensors that come out, such as (3, S, S)."""
+
+    def at(self, index: int) -> Callable[[Image.Image], Tensor]:
+        """Return what turns the image of this index into a Tensor of `shape`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,11 @@ class Batch:
 
 
 def load_batches(
-    samples: Sequence[Sample], *, transform: ImageTransform, batches: Sequence[Sequence[int]], workers: int
+    samples: Sequence[Sample],
+    *,
+    transform: ImageTransform | IndexedTransform,
+    batches: Sequence[Sequence[int]],
+    workers: int,
 ) -> Generator[Batch, None, None]:
     """Read, decode and transform images batch by batch.
 
@@ -75,7 +91,7 @@ def load_batches(
 
     Args:
         samples: what `batches` refers to.
-        transform: decoded image -> uint8 tensor.
+        transform: decoded image -> uint8 tensor; an `IndexedTransform` knows which sample the image is of.
         batches: one list of sample indices per batch.
         workers: processes that read ahead; 0 reads in this one.
 
@@ -111,7 +127,7 @@ def load_batches(
 
 
 class _BatchReader(Dataset[Batch]):
-    def __init__(self, samples: Sequence[Sample], transform: ImageTransform) -> None:
+    def __init__(self, samples: Sequence[Sample], transform: ImageTransform | IndexedTransform) -> None:
         self.samples = samples
         self.transform = transform
 
@@ -122,11 +138,12 @@ class _BatchReader(Dataset[Batch]):
         digests: list[bytes] = []
         for position, index in enumerate(indices):
             sample = self.samples[index]
+            transform = self.transform.at(index) if isinstance(self.transform, IndexedTransform) else self.transform
             digests.append(NO_DIGEST)
             try:
                 data = read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
                 digests[position] = hashlib.sha256(data).digest()
-                images.append(self.transform(decode_image(data, name=sample.name, box=sample.box)))
+                images.append(transform(decode_image(data, name=sample.name, box=sample.box)))
                 good.append(position)
             except ImageError as error:
                 failures.append(Failure(position, sample.name, error.reason))
