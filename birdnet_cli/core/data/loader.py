@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from birdnet_cli.core.data.dataset import Sample
-from birdnet_cli.core.data.image import decode_image, read_image_file
-from birdnet_cli.core.data.reader_processes import DeathWatch, end_reading, explain_death, start_reading
-from birdnet_cli.core.errors import ImageError, UsageError
+from birdnet_cli.core.data.image import decode_image, read_sample
+from birdnet_cli.core.data.reader_processes import read_batches
+from birdnet_cli.core.errors import ImageError
 
 __all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
 
@@ -99,31 +99,9 @@ def load_batches(
         One `Batch` per entry of `batches`, in order. Closing the generator ends the processes.
 
     Raises:
-        UsageError: a negative number of workers.
-        FbnError: a worker process died, or shared memory is too small. Raised in the main thread as soon as the
-            death is known, so it may surface while the caller works on a batch.
+        UsageError, FbnError: as `read_batches`.
     """
-    if workers < 0:
-        raise UsageError(f"expected 0 or more workers, got {workers}")
-    workers = min(workers, len(batches))
-    iterator = start_reading(_BatchReader(samples, transform), batches=batches, workers=workers)
-    watch = DeathWatch()
-    try:
-        while True:
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
-            except (RuntimeError, OSError, EOFError) as error:
-                failure = explain_death(error) if workers else None
-                if failure is None:
-                    raise
-                raise failure from error
-            yield batch
-    finally:
-        watch.ending = True
-        end_reading(iterator)
-        watch.stop()
+    return read_batches(_BatchReader(samples, transform), batches=batches, workers=workers)
 
 
 class _BatchReader(Dataset[Batch]):
@@ -141,7 +119,7 @@ class _BatchReader(Dataset[Batch]):
             transform = self.transform.at(index) if isinstance(self.transform, IndexedTransform) else self.transform
             digests.append(NO_DIGEST)
             try:
-                data = read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
+                data = read_sample(sample)
                 digests[position] = hashlib.sha256(data).digest()
                 images.append(transform(decode_image(data, name=sample.name, box=sample.box)))
                 good.append(position)
