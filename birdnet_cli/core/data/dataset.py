@@ -165,11 +165,13 @@ def assemble_dataset(
         )
     classes = tuple(name for name in declared if name in trained)
     labels = {name: label for label, name in enumerate(classes)}
+    stamps: dict[Path, tuple[int, int]] = {}
     samples = []
     for image in listed:
-        size, mtime_ns = _stamp(image.path)
+        if image.path not in stamps:
+            stamps[image.path] = _stamp(image.path)
         label = labels[image.class_name]
-        samples.append(Sample(image.path, image.name, label, image.split, image.box, size, mtime_ns, image.record))
+        samples.append(Sample(image.path, image.name, label, image.split, image.box, *stamps[image.path], image.record))
     empty = tuple(name for name in declared if name not in trained)
     return ImageDataset(root, format, classes, tuple(samples), empty)
 

@@ -107,7 +107,8 @@ def load_batches(
 class _BatchReader(Dataset[Batch]):
     def __init__(self, samples: Sequence[Sample], transform: ImageTransform | IndexedTransform) -> None:
         self.samples = samples
-        self.transform = transform
+        # Asked once: asking a protocol takes longer than hashing a small file.
+        self.transform = transform if isinstance(transform, IndexedTransform) else _SameForAll(transform)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         images: list[Tensor] = []
@@ -116,12 +117,12 @@ class _BatchReader(Dataset[Batch]):
         digests: list[bytes] = []
         for position, index in enumerate(indices):
             sample = self.samples[index]
-            transform = self.transform.at(index) if isinstance(self.transform, IndexedTransform) else self.transform
             digests.append(NO_DIGEST)
             try:
                 data = read_sample(sample)
                 digests[position] = hashlib.sha256(data).digest()
-                images.append(transform(decode_image(data, name=sample.name, box=sample.box)))
+                image = decode_image(data, name=sample.name, box=sample.box)
+                images.append(self.transform.at(index)(image))
                 good.append(position)
             except ImageError as error:
                 failures.append(Failure(position, sample.name, error.reason))
@@ -130,3 +131,15 @@ class _BatchReader(Dataset[Batch]):
             # A full /dev/shm raises here; in the queue's thread it would lose the batch and leave the caller waiting.
             stacked.share_memory_()  # type: ignore[no-untyped-call]
         return Batch(list(indices), stacked, good, failures, digests)
+
+
+class _SameForAll:
+    def __init__(self, transform: ImageTransform) -> None:
+        self.transform = transform
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.transform.shape
+
+    def at(self, index: int) -> ImageTransform:  # noqa: ARG002 - as IndexedTransform has it
+        return self.transform

@@ -135,10 +135,17 @@ def _read_classes(path: Path) -> list[str] | None:
 
 
 def _read_label(head: bytes, *, place: RecordPlace, path: Path) -> int:
-    where = f"{path}: byte {place.start:,}: record {place.number}"
-    if len(head) >= HEADER.size and (count := HEADER.unpack_from(head)[0]) > 1:
-        raise DataError(f"{where} has a vector of {count:,} labels; one number is needed, the class of the image")
-    (label,) = unpack_image(head, start=place.start, path=str(path)).labels
-    if not (label.is_integer() and 0 <= label < MAX_CLASSES):
-        raise DataError(f"{where} has the label {label:g}; expected the number of a class, 0 or more")
+    count, label = HEADER.unpack_from(head)[:2] if len(head) >= HEADER.size else (1, 0.0)
+    if count > 1:
+        raise DataError(
+            f"{path}: byte {place.start:,}: record {place.number} has a vector of {count:,} labels; one number is "
+            "needed, the class of the image"
+        )
+    if count == 1:
+        (label,) = unpack_image(head, start=place.start, path=str(path)).labels
+    if not (0 <= label < MAX_CLASSES and label == int(label)):
+        raise DataError(
+            f"{path}: byte {place.start:,}: record {place.number} has the label {label:g}; expected the number of a "
+            "class, 0 or more"
+        )
     return int(label)
