@@ -5,7 +5,7 @@ from birdnet_cli.core.data.check import DataReport, check_dataset, count_images
 from birdnet_cli.core.data.convert import ConvertReport, convert_dataset
 from birdnet_cli.core.data.dataset import SPLITS, ImageDataset, Sample
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
-from birdnet_cli.core.data.image import decode_image, read_image_file, read_sample
+from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
 from birdnet_cli.core.data.mix import mix_batch
 from birdnet_cli.core.data.order import epoch_order
@@ -14,6 +14,7 @@ from birdnet_cli.core.data.record_layout import record_samples, split_location
 from birdnet_cli.core.data.record_writer import RecordWriter, write_records
 from birdnet_cli.core.data.recordio import RecordReader
 from birdnet_cli.core.data.registry import list_formats, open_dataset
+from birdnet_cli.core.data.sample_files import SampleFiles, read_sample
 from birdnet_cli.core.data.split import assign_splits, write_csv
 from birdnet_cli.core.data.training_batches import EvaluationBatches, TrainingBatch, TrainingBatches
 from birdnet_cli.core.data.transforms import LETTERBOX_COLOUR, Transform
@@ -34,6 +35,7 @@ __all__ = [
     "RecordReader",
     "RecordWriter",
     "Sample",
+    "SampleFiles",
     "TrainingBatch",
     "TrainingBatches",
     "Transform",

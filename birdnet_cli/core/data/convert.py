@@ -11,12 +11,13 @@ from torch.utils.data import Dataset
 
 from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.data.dataset import ImageDataset, Sample
-from birdnet_cli.core.data.image import MAX_SIDE, decode_image, read_sample
+from birdnet_cli.core.data.image import MAX_SIDE, decode_image
 from birdnet_cli.core.data.list_file import read_list
 from birdnet_cli.core.data.reader_processes import read_batches
 from birdnet_cli.core.data.record_format import ImageRecord
 from birdnet_cli.core.data.record_layout import CLASS_LIST
 from birdnet_cli.core.data.record_writer import write_records
+from birdnet_cli.core.data.sample_files import SampleFiles
 from birdnet_cli.core.errors import DataError, ImageError, UsageError
 
 __all__ = ["ConvertReport", "convert_dataset"]
@@ -105,11 +106,12 @@ class _Encoder(Dataset[list["bytes | ImageError"]]):
         self.quality = quality
 
     def __getitem__(self, indices: Sequence[int]) -> list[bytes | ImageError]:
-        return [self._encode(self.samples[index]) for index in indices]
+        with SampleFiles() as files:
+            return [self._encode(files, self.samples[index]) for index in indices]
 
-    def _encode(self, sample: Sample) -> bytes | ImageError:
+    def _encode(self, files: SampleFiles, sample: Sample) -> bytes | ImageError:
         try:
-            data = read_sample(sample)
+            data = files.read(sample)
             image = decode_image(data, name=sample.name, box=sample.box)
             if self.resize is None and self.quality is None and sample.box is None:
                 return data

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from birdnet_cli.core.data.dataset import Sample
-from birdnet_cli.core.data.record_format import parse_record, unpack_image
 from birdnet_cli.core.data.regular_file import open_regular, read_span
 from birdnet_cli.core.errors import ImageError
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_image", "read_image_file", "read_sample"]
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "check_file_size", "decode_image", "read_image_file"]
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
@@ -34,26 +32,6 @@ _UPRIGHT = {
 }
 
 
-def read_sample(sample: Sample) -> bytes:
-    """Return the bytes of a sample's image, whether it is a file of its own or in a record.
-
-    Raises:
-        ImageError: as `read_image_file`; the record is damaged, and the reason names its byte.
-    """
-    record = sample.record
-    if record is None:
-        return read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
-    path, start = str(sample.path), record.start
-    with open_regular(sample.path, size=sample.size, mtime_ns=sample.mtime_ns) as (descriptor, _):
-        framed = read_span(descriptor, start, record.end - start)
-    data, _ = parse_record(
-        lambda place, count: framed[place - start : place - start + count], start=start, end=record.end, path=path
-    )
-    image = unpack_image(data, start=start, path=path).image
-    _check_size(path, len(image))
-    return image
-
-
 def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None = None) -> bytes:
     """Return the bytes of a regular file, and never wait for a pipe or a device.
 
@@ -67,12 +45,24 @@ def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None
             what was listed.
     """
     with open_regular(path, size=size, mtime_ns=mtime_ns) as (descriptor, before):
-        _check_size(str(path), before.st_size)
+        check_file_size(str(path), before.st_size)
         data = read_span(descriptor, 0, before.st_size + 1)
         after = os.fstat(descriptor)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(data) != after.st_size:
         raise ImageError(str(path), "changed while it was read")
     return data
+
+
+def check_file_size(path: str, size: int) -> None:
+    """Refuse an empty image file, and one that is too large to read.
+
+    Raises:
+        ImageError: it is.
+    """
+    if not size:
+        raise ImageError(path, "zero bytes")
+    if size > MAX_FILE_BYTES:
+        raise ImageError(path, f"{size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
 
 
 def decode_image(
@@ -121,13 +111,6 @@ def decode_image(
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(name, f"damaged: {reason}") from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
-
-
-def _check_size(path: str, size: int) -> None:
-    if not size:
-        raise ImageError(path, "zero bytes")
-    if size > MAX_FILE_BYTES:
-        raise ImageError(path, f"{size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
 
 
 def _check_dimensions(name: str, size: tuple[int, int]) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from birdnet_cli.core.data.dataset import Sample
-from birdnet_cli.core.data.image import decode_image, read_sample
+from birdnet_cli.core.data.image import decode_image
 from birdnet_cli.core.data.reader_processes import read_batches
+from birdnet_cli.core.data.sample_files import SampleFiles
 from birdnet_cli.core.errors import ImageError
 
 __all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
@@ -115,17 +116,18 @@ class _BatchReader(Dataset[Batch]):
         good: list[int] = []
         failures: list[Failure] = []
         digests: list[bytes] = []
-        for position, index in enumerate(indices):
-            sample = self.samples[index]
-            digests.append(NO_DIGEST)
-            try:
-                data = read_sample(sample)
-                digests[position] = hashlib.sha256(data).digest()
-                image = decode_image(data, name=sample.name, box=sample.box)
-                images.append(self.transform.at(index)(image))
-                good.append(position)
-            except ImageError as error:
-                failures.append(Failure(position, sample.name, error.reason))
+        with SampleFiles() as files:
+            for position, index in enumerate(indices):
+                sample = self.samples[index]
+                digests.append(NO_DIGEST)
+                try:
+                    data = files.read(sample)
+                    digests[position] = hashlib.sha256(data).digest()
+                    image = decode_image(data, name=sample.name, box=sample.box)
+                    images.append(self.transform.at(index)(image))
+                    good.append(position)
+                except ImageError as error:
+                    failures.append(Failure(position, sample.name, error.reason))
         stacked = torch.stack(images) if images else torch.empty(0, *self.transform.shape, dtype=torch.uint8)
         if get_worker_info() is not None:
             # A full /dev/shm raises here; in the queue's thread it would lose the batch and leave the caller waiting.

@@ -86,7 +86,7 @@ def frame_record(data: bytes) -> bytes:
 def parse_record(read: Callable[[int, int], bytes], *, start: int, end: int, path: str) -> tuple[bytes, int]:
     """Return the data of the record at byte `start`, and the byte after it.
 
-    No more is asked of `read` than lies before `end`, whatever the length fields claim.
+    No data are asked of `read` that lie behind `end`, whatever the length fields claim.
 
     Args:
         read: (byte, count) -> that many bytes of the file, or fewer if there are no more.

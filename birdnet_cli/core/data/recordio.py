@@ -6,7 +6,7 @@ in the file is believed before it is compared with the file's size.
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -115,7 +115,8 @@ class RecordReader:
 
     def close(self) -> None:
         """Close the file; the reader is of no more use."""
-        self._stack()
+        self._close()
+        self._handle = -1
 
     def __enter__(self) -> "RecordReader":
         return self
@@ -138,7 +139,7 @@ class RecordReader:
         self._handle, status = stack.enter_context(open_regular(self.path))
         self._size = status.st_size
         self._process = os.getpid()
-        self._stack = weakref.finalize(self, stack.close)
+        self._close: Callable[[], object] = weakref.finalize(self, stack.close)
         if not self._size:
             stack.close()
             raise DataError(f"{self.path}: byte 0: zero bytes, no record")

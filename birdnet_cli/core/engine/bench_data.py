@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.data import Sample, Transform, decode_image, load_batches, open_dataset, read_sample
+from birdnet_cli.core.data import Sample, SampleFiles, Transform, decode_image, load_batches, open_dataset
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.recipe import TransformSettings
@@ -82,15 +82,16 @@ def _time_loader(samples: Sequence[Sample], transform: Transform, workers: int) 
 
 def _time_steps(samples: Sequence[Sample], transform: Transform) -> tuple[float, float, float]:
     read = decode = resize = 0.0
-    for sample in samples:
-        start = time.perf_counter()
-        file = read_sample(sample)
-        have_file = time.perf_counter()
-        picture = decode_image(file, name=sample.name, box=sample.box)
-        have_picture = time.perf_counter()
-        transform(picture)
-        end = time.perf_counter()
-        read += have_file - start
-        decode += have_picture - have_file
-        resize += end - have_picture
+    with SampleFiles() as files:
+        for sample in samples:
+            start = time.perf_counter()
+            file = files.read(sample)
+            have_file = time.perf_counter()
+            picture = decode_image(file, name=sample.name, box=sample.box)
+            have_picture = time.perf_counter()
+            transform(picture)
+            end = time.perf_counter()
+            read += have_file - start
+            decode += have_picture - have_file
+            resize += end - have_picture
     return read, decode, resize
