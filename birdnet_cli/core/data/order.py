@@ -1,0 +1,53 @@
+"""Which samples make up which batch, as functions of (seed, epoch) and of the process's rank."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birdnet_cli.core.data.draws import draw_table
+from birdnet_cli.core.errors import UsageError
+
+__all__ = ["epoch_batches", "epoch_order", "require_rank", "shard_batch", "shard_indices"]
+
+
+def epoch_order(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return a permutation of 0 .. n-1, int64 [n], that depends on nothing but the arguments."""
+    keys = draw_table(seed, epoch, purpose="order", rows=n, columns=1)[:, 0]
+    return np.argsort(keys, kind="stable")
+
+
+def epoch_batches(n: int, *, batch_size: int, seed: int, epoch: int, start_step: int = 0) -> list[NDArray[np.int64]]:
+    """Return the indices of each global batch of an epoch from `start_step` on.
+
+    The n % batch_size samples at the end of the epoch's order, other ones in every epoch, are left out, because a
+    small batch would weigh its samples more than the others; a data set smaller than one batch is one batch.
+
+    Args:
+        n: number of samples, 1 or more.
+        batch_size: samples of all processes together.
+        seed: see `epoch_order`.
+        epoch: see `epoch_order`.
+        start_step: batches that are left out at the beginning.
+    """
+    order = epoch_order(n, seed=seed, epoch=epoch)
+    size = min(batch_size, n)
+    return [order[start : start + size] for start in range(start_step * size, n - size + 1, size)]
+
+
+def shard_batch(indices: NDArray[np.int64], *, rank: int, world_size: int) -> NDArray[np.int64]:
+    """Return the part of a global batch that a process takes: every `world_size`-th, so that sizes differ by 1."""
+    return indices[rank::world_size]
+
+
+def shard_indices(n: int, *, rank: int, world_size: int) -> range:
+    """Return the samples that a process evaluates; the processes' parts are disjoint and nothing is padded."""
+    return range(rank, n, world_size)
+
+
+def require_rank(rank: int, world_size: int) -> None:
+    """Check that a rank is one of `world_size` processes.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not 0 <= rank < world_size:
+        raise UsageError(f"expected a rank from 0 to world_size - 1, got rank {rank} of {world_size} processes")
