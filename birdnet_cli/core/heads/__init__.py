@@ -2,6 +2,16 @@
 
 from birdnet_cli.core.heads.fit import HeadFit, fit_head
 from birdnet_cli.core.heads.linear import LinearHead
-from birdnet_cli.core.heads.solver import Candidate, RowSource, list_heads
+from birdnet_cli.core.heads.solver import Candidate, RowSource, fit_temperature, list_heads
+from birdnet_cli.core.heads.trainable import TrainableHead
 
-__all__ = ["Candidate", "HeadFit", "LinearHead", "RowSource", "fit_head", "list_heads"]
+__all__ = [
+    "Candidate",
+    "HeadFit",
+    "LinearHead",
+    "RowSource",
+    "TrainableHead",
+    "fit_head",
+    "fit_temperature",
+    "list_heads",
+]
