@@ -42,7 +42,7 @@ def list_models(folder: Path) -> list[ModelEntry]:
 
 
 def find_model(folder: Path) -> Path:
-    """Return the newest model in `folder` or its `runs/`.
+    """Return the newest model in `folder` or its `runs/`; of one training the best, though the last is newer.
 
     Raises:
         ModelFileError: there is none.
@@ -50,4 +50,6 @@ def find_model(folder: Path) -> Path:
     entries = list_models(folder)
     if not entries:
         raise ModelFileError("no model: name one with -m or FBN_MODEL, or write one with fbn train-head")
-    return entries[0].path
+    newest = entries[0].path
+    best = newest.with_name("best.safetensors")
+    return best if newest.name == "last.safetensors" and best in [entry.path for entry in entries] else newest

@@ -39,7 +39,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores, float32, of images [N, 3, S, S], uint8 or float in 0..255."""
         with autocast_to(self.dtype, images.device):
-            feature_map = self.run_backbone(images) if self.training else self.backbone(images)
+            feature_map = self.run_backbone(images) if self.backbone.training else self.backbone(images)
         descriptor = self.pooling(feature_map)
         scores: Tensor = self.head(descriptor)
         return scores

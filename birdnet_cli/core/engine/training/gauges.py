@@ -1,6 +1,5 @@
 """What is shown and recorded of a training between updates: rates, memory, losses."""
 
-import math
 import resource
 import sys
 
@@ -10,7 +9,6 @@ from birdnet_cli.core.engine.training.metrics_file import MetricsRow
 from birdnet_cli.core.engine.training.optimizer import backbone_rate
 from birdnet_cli.core.engine.training.pace import Pace
 from birdnet_cli.core.engine.training.state import TrainingState
-from birdnet_cli.core.engine.training.update import Outcome
 from birdnet_cli.core.engine.training.validation import Figures
 from birdnet_cli.core.engine.training.watch import Moment
 from birdnet_cli.core.recipe import FinetuneSettings
@@ -36,24 +34,17 @@ class Gauges:
         self.device = device
         self.total = settings.epochs * steps_per_epoch
         self.pace = Pace(steps_per_epoch=steps_per_epoch, total=self.total)
-        self._factor = 1.0
-        self._grad_norm = math.nan
-
-    def take(self, outcome: Outcome, factor: float) -> None:
-        """Take in an update and the factor on its rates."""
-        self._factor, self._grad_norm = factor, outcome.grad_norm
-        self.pace.tick(outcome.images)
 
     def row(self, state: TrainingState, *, epoch: int, figures: Figures | None) -> MetricsRow:
         """Return the metrics of the interval that ends here."""
         return MetricsRow(
             epoch=epoch,
             step=state.step,
-            lr=self.settings.lr * self._factor,
-            backbone_lr=backbone_rate(self.settings) * self._factor,
+            lr=self.settings.lr * state.factor,
+            backbone_lr=backbone_rate(self.settings) * state.factor,
             loss=state.interval.loss(),
             top1=state.interval.top1(),
-            grad_norm=self._grad_norm,
+            grad_norm=state.grad_norm,
             skipped=state.skipped,
             images_per_second=round(self.pace.interval(), 2),
             memory_mb=round(peak_memory(self.device) / 1e6, 1),
@@ -70,7 +61,7 @@ class Gauges:
             step=state.step,
             steps=self.total,
             loss=state.interval.loss(),
-            lr=self.settings.lr * self._factor,
+            lr=self.settings.lr * state.factor,
             images_per_second=self.pace.recent(),
             seconds_left=self.pace.seconds_left(state.step),
             memory=peak_memory(self.device),

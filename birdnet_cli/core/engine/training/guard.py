@@ -30,6 +30,7 @@ def judge_outcome(outcome: Outcome, state: TrainingState, *, scale: float, image
     Raises:
         NumericsError: the third batch in a row whose values are not finite.
     """
+    state.grad_norm = outcome.grad_norm if math.isfinite(outcome.grad_norm) else None
     if outcome.applied:
         state.bad = 0
         state.add(outcome)

@@ -19,6 +19,7 @@ from birdnet_cli.core.engine.training.init_from import adopt_settings
 from birdnet_cli.core.engine.training.interrupts import Interrupts
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
 from birdnet_cli.core.engine.training.processes import Processes
+from birdnet_cli.core.engine.training.recompute import recompute_activations
 from birdnet_cli.core.engine.training.records import Records
 from birdnet_cli.core.engine.training.resume import agree_settings, require_same_data
 from birdnet_cli.core.engine.training.run_directory import RunDirectory
@@ -155,7 +156,7 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
                 run,
                 parts,
                 settings=settings,
-                step=state.step,
+                state=state,
                 facts={"data": fingerprint, "world_size": processes.world_size},
                 provenance={"software": software_versions(), "data": fingerprint, "precision": _name(dtype)},
             ),
@@ -198,6 +199,8 @@ def _build(
         classifier = classifier.to(memory_format=torch.contiguous_format)
     if checkpoint is None:
         fit_reduction(classifier, division.train, settings=settings, processes=processes, progress=progress)
+    if settings.checkpoint_activations:
+        classifier.run_backbone = recompute_activations(classifier.backbone)
     head = list(classifier.head.parameters())
     optimizer = create_optimizer(settings, backbone=classifier.backbone_parameters(), head=head)
     average = MovingAverage(classifier, settings.ema_decay) if settings.ema_decay is not None else None

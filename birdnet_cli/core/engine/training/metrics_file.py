@@ -20,7 +20,7 @@ class MetricsRow:
         lr, backbone_lr: rates of the last update.
         loss: mean training loss of the interval's images.
         top1: share of these that were right, before the update; None where images were mixed.
-        grad_norm: of the last update, before clipping.
+        grad_norm: of the last update, before clipping; None where it was not finite.
         skipped: updates left out so far because of values that were not finite.
         images_per_second: of the interval.
         memory_mb: peak of this process, of the GPU where there is one, else resident.
@@ -33,7 +33,7 @@ class MetricsRow:
     backbone_lr: float
     loss: float
     top1: float | None
-    grad_norm: float
+    grad_norm: float | None
     skipped: int
     images_per_second: float
     memory_mb: float
@@ -58,15 +58,18 @@ class MetricsFile:
         kept = []
         if path.is_file():
             with path.open(encoding="utf-8", newline="") as file:
-                kept = [
-                    row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and int(row["step"]) <= step
-                ]
-        write_bytes_atomically(path, _format(COLUMNS, *([row[name] or "" for name in COLUMNS] for row in kept)))
+                kept = [row for row in csv.DictReader(file) if _is_whole(row) and int(row["step"]) <= step]
+        write_bytes_atomically(path, _format(COLUMNS, *([row[name] for name in COLUMNS] for row in kept)))
 
     def add(self, row: MetricsRow) -> None:
         """Append a row."""
         with self.path.open("ab") as file:
             file.write(_format(["" if value is None else _text(value) for value in asdict(row).values()]))
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    # A row that a kill cut off is short, whatever its last digits say.
+    return all(row.get(name) is not None for name in COLUMNS) and row["step"].isdigit()
 
 
 def _text(value: float) -> str:

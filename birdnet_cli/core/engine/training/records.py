@@ -24,7 +24,7 @@ class Records:
         run: the folder; None in processes that do not write.
         parts: what checkpoints and models are made of.
         settings: of the training.
-        step: updates done when this session begins.
+        state: how far the training has come when this session begins.
         facts: what a resuming session must agree with; part of every checkpoint.
         provenance: software, data, precision; part of every model.
     """
@@ -35,7 +35,7 @@ class Records:
         parts: TrainedParts,
         *,
         settings: FinetuneSettings,
-        step: int,
+        state: TrainingState,
         facts: Mapping[str, Any],
         provenance: Mapping[str, Any],
     ) -> None:
@@ -44,10 +44,10 @@ class Records:
         self.settings = settings
         self.facts = facts
         self.provenance = provenance
-        self._saved = -1
+        self._saved: tuple[int, int] | None = None
         if run is not None:
-            self._metrics = MetricsFile(run.path / "metrics.csv", step=step)
-            self._events = open_events(settings.track, run.path / "events", step=step)
+            self._metrics = MetricsFile(run.path / "metrics.csv", step=state.logged)
+            self._events = open_events(settings.track, run.path / "events", step=state.logged)
 
     def row(self, row: MetricsRow) -> None:
         """Add a row to the metrics."""
@@ -56,10 +56,10 @@ class Records:
             self._events(asdict(row))
 
     def checkpoint(self, state: TrainingState) -> None:
-        """Save a checkpoint, unless that of this step is there."""
-        if self.run is not None and state.step != self._saved:
+        """Save a checkpoint, unless this session has saved the same one."""
+        if self.run is not None and self._saved != (state.step, state.validated):
             save_checkpoint(self.run.checkpoints, pack(self.parts, state, self.facts))
-            self._saved = state.step
+            self._saved = (state.step, state.validated)
 
     def model(self, name: str, *, state: TrainingState, figures: Figures | None) -> None:
         """Write `last` or `best`, with the parameters as they are now."""

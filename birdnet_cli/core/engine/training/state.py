@@ -49,11 +49,14 @@ class TrainingState:
     Attributes:
         step: updates done, in all epochs.
         validated: epochs whose validation is over.
+        logged: the update of the last row of the metrics.
         best_epoch: the epoch, from 1, of the best validation; 0 before the first.
         best_top1, best_loss: its figures.
         bad: batches in a row whose values were not finite.
         skipped: updates left out so far.
         accumulate: forward passes per update.
+        factor: on the rates of the last update.
+        grad_norm: of the last update; None before the first, and where it was not finite.
         interval: since the last row of the metrics.
         epoch: since the epoch's beginning.
         failed: `name: reason` of images that could not be read.
@@ -61,12 +64,15 @@ class TrainingState:
 
     step: int = 0
     validated: int = 0
+    logged: int = 0
     best_epoch: int = 0
     best_top1: float = 0.0
     best_loss: float = 0.0
     bad: int = 0
     skipped: int = 0
     accumulate: int = 1
+    factor: float = 1.0
+    grad_norm: float | None = None
     interval: Sums = field(default_factory=Sums)
     epoch: Sums = field(default_factory=Sums)
     failed: list[str] = field(default_factory=list)

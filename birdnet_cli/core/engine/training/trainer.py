@@ -98,10 +98,10 @@ class Trainer:
         with closing(batches):
             for batch in batches:
                 images = self._agree(batch)
-                factor = rate_factor(self.settings, step=state.step, steps_per_epoch=steps)
-                set_rates(self.parts.optimizer, factor)
+                state.factor = rate_factor(self.settings, step=state.step, steps_per_epoch=steps)
+                set_rates(self.parts.optimizer, state.factor)
                 outcome = self.updater(batch, epoch=epoch, step=state.step, images=images)
-                self.gauges.take(outcome, factor)
+                self.gauges.pace.tick(outcome.images)
                 state.step += 1
                 state.accumulate = self.updater.accumulate
                 names = [self.train.samples[index].name for index in batch.indices]
@@ -112,8 +112,10 @@ class Trainer:
                     self.parts.average.update(state.step - 1)
                 logged = state.step % self.settings.log_steps == 0
                 show(self.gauges.moment(state, epoch=epoch + 1, logged=logged))
-                # The last row of an epoch waits for its validation.
-                if logged and state.step % steps:
+                # The last row and the last checkpoint of an epoch wait for its validation.
+                if state.step % steps == 0:
+                    continue
+                if logged:
                     self._write_row(epoch + 1, None)
                 if self.settings.checkpoint_steps and state.step % self.settings.checkpoint_steps == 0:
                     self.records.checkpoint(state)
@@ -173,6 +175,7 @@ class Trainer:
         state = self.state
         row = self.gauges.row(state, epoch=epoch, figures=figures)
         self.records.row(row)
+        state.logged = state.step
         state.interval = Sums()
         if state.validated == epoch:
             self._note(epoch_line(state, row, epochs=self.settings.epochs))
