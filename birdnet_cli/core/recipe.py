@@ -19,6 +19,8 @@ __all__ = [
     "ExtractSettings",
     "FinetuneSettings",
     "HeadSettings",
+    "MapHeadSettings",
+    "NetworkSettings",
     "PoolingSettings",
     "Settings",
     "TransformSettings",
@@ -39,6 +41,9 @@ def _split_numbers(value: object) -> object:
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 NumberList = Annotated[tuple[float, ...], BeforeValidator(_split_numbers)]
+Count = Annotated[int, Field(ge=1, le=1024)]
+Blocks = Count | tuple[Count, Count, Count, Count]
+Width = Count
 
 
 class Settings(BaseModel):
@@ -120,6 +125,38 @@ class PoolingSettings(Settings):
     seed: int = Field(default=0, ge=0)
 
 
+class NetworkSettings(Settings):
+    """A network of `core.networks`, without its head.
+
+    Attributes:
+        name: of `list_networks`.
+        blocks: of a ResNet: blocks in every stage, or in each of an ImageNet network's four; None is as published.
+        width: of a ResNet: channels of its first convolution, with which all others grow; None is as published.
+    """
+
+    name: str
+    blocks: Blocks | None = None
+    width: Width | None = None
+
+
+class MapHeadSettings(Settings):
+    """A head that takes the feature map, as `core.heads.create_map_head` and `CalibratedMapHead` build it.
+
+    Attributes:
+        name: `fc`, `tanh` or `fb`.
+        norm: normalise the feature map first.
+        factors, diagonal, drop_prob, mask, test_scale: of `core.heads.FactorizedBilinear`; `fb` alone has them.
+    """
+
+    name: Literal["fc", "tanh", "fb"]
+    norm: bool
+    factors: int = Field(default=20, ge=0, le=4096)
+    diagonal: bool = False
+    drop_prob: float = Field(default=0.5, ge=0, lt=1)
+    mask: Literal["batch", "sample"] = "batch"
+    test_scale: Literal["none", "keep"] = "none"
+
+
 class ExtractSettings(TransformSettings):
     """Everything that decides which numbers `fbn extract` writes, and how fast.
 
@@ -182,13 +219,17 @@ class FinetuneSettings(AugmentSettings):
         backbone: the pretrained network, as in `ExtractSettings`, with `layer`, `weights` and `preprocessing`; a layer
             of None is the default one, for the head `fb` the last convolution before its ReLU where there is one.
         network: a name of `core.networks.list_networks`, trained from random values in place of a backbone.
-        blocks: of a CIFAR ResNet: blocks in each of its three stages; None is the network's own number.
-        head: `linear` (average, then linear), `tanh` (tanh, then the same), `fb` (tanh, then a Factorized Bilinear
-            layer and a linear one in parallel, averaged), or a descriptor of `core.poolings` before a linear layer,
-            such as `bilinear`, `bilinear-reduce144` (a learned 1x1 reduction, which PCA initialises) or `compact`.
-        factors: fb: k, factors of each class.
+        blocks: of a ResNet: blocks in every stage, or in each of an ImageNet network's four; None is as published.
+        width: of a ResNet: channels of its first convolution, with which all others grow; None is as published.
+        head: a descriptor of `core.poolings` before a linear layer, such as `bilinear`, `bilinear-reduce144` (a learned
+            1x1 reduction, which PCA initialises) or `compact`; `linear` is `avg-raw`. Or a head on the feature map:
+            `fb` (tanh, then a Factorized Bilinear layer and a linear one in parallel, averaged), and to compare it with
+            `tanh` (tanh, average, linear) and `fc` (ReLU, average, linear). A network has one of the last three.
+        factors: fb: k, factors of each class; None is the network's published number, and 20 for a backbone.
+        diagonal: fb: keep the squares of single channels, as the paper writes the layer; the authors left them out.
         drop_factor: fb: DropFactor's drop probability.
         drop_mask: fb: one mask for a whole forward pass, or one for every image.
+        test_scale: fb: `keep` evaluates as the authors did; see `core.heads.FactorizedBilinear`.
         sync_masks: fb: all processes drop the same factors; otherwise each draws its own.
         init_from: a model file whose network and head training starts from.
         init_head: False takes the network alone and starts a new head.
@@ -230,11 +271,14 @@ class FinetuneSettings(AugmentSettings):
     weights: str = "auto"
     preprocessing: Literal["auto", "imagenet", "oxford"] = "auto"
     network: str | None = None
-    blocks: int | None = Field(default=None, ge=1)
+    blocks: Blocks | None = None
+    width: Width | None = None
     head: str = "bilinear"
-    factors: int = Field(default=20, ge=0)
+    factors: int | None = Field(default=None, ge=0, le=4096)
+    diagonal: bool = False
     drop_factor: float = Field(default=0.5, ge=0, lt=1)
     drop_mask: Literal["batch", "sample"] = "batch"
+    test_scale: Literal["none", "keep"] = "none"
     sync_masks: bool = True
     init_from: str | None = None
     init_head: bool = True

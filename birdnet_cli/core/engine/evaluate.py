@@ -77,6 +77,8 @@ def _cached_logits(
     path: Path, model: Model, split: str, tally: Tally, progress: Progress
 ) -> Iterator[tuple[Tensor, Tensor]]:
     with FeatureCache.open(path) as cache:
+        if model.description.pooling is None:
+            raise CacheError(f"{path}: the model takes whole feature maps, and caches hold none: give it images")
         name = pooling_name(model.description.pooling)
         _require_same_features(path, cache, model)
         wanted = np.flatnonzero([one == split for one in cache.splits])

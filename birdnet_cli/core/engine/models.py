@@ -20,8 +20,9 @@ class ModelEntry:
 
     @property
     def descriptor(self) -> str:
-        """The canonical name of the model's pooling."""
-        return pooling_name(self.description.pooling)
+        """The canonical name of the model's pooling; empty where the head takes the feature map."""
+        pooling = self.description.pooling
+        return pooling_name(pooling) if pooling is not None else ""
 
 
 def list_models(folder: Path) -> list[ModelEntry]:

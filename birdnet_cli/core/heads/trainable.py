@@ -53,3 +53,8 @@ class TrainableHead(nn.Module):
     def forward(self, descriptor: Tensor) -> Tensor:
         """Return the scores, float32. [N, D] -> [N, K]."""
         return nn.functional.linear(descriptor, self.weight, self.bias)
+
+    def scores(self, descriptor: Tensor) -> Tensor:
+        """Return the same, as `CalibratedMapHead.scores` does of its logits."""
+        scores: Tensor = self(descriptor)
+        return scores

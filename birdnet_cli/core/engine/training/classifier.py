@@ -1,4 +1,4 @@
-"""The network that is trained: images [N, 3, S, S] -> scores [N, K], whose softmax are the probabilities."""
+"""What is trained: images [N, 3, S, S] -> scores [N, K], whose softmax are the probabilities."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from birdnet_cli.core.backbones import Backbone
 from birdnet_cli.core.engine.training.arithmetic import autocast_to
-from birdnet_cli.core.heads import TrainableHead
+from birdnet_cli.core.heads import CalibratedMapHead, TrainableHead
 from birdnet_cli.core.poolings import Pooling
 
 __all__ = ["Classifier"]
@@ -21,12 +21,18 @@ class Classifier(nn.Module):
     Args:
         backbone: RGB images in 0..255 -> feature map [N, C, h, w].
         pooling: feature map -> descriptor [N, D]; its 1x1 reduction, where it has one, is trained like the backbone.
-        head: descriptor -> scores.
-        dtype: what the backbone computes in; pooling and head compute in float32.
+            None where the head takes the feature map.
+        head: descriptor or feature map -> scores.
+        dtype: what the backbone, and a head on the feature map, compute in; descriptors are float32.
     """
 
     def __init__(
-        self, backbone: Backbone, pooling: Pooling, head: TrainableHead, *, dtype: torch.dtype = torch.float32
+        self,
+        backbone: Backbone,
+        pooling: Pooling | None,
+        head: TrainableHead | CalibratedMapHead,
+        *,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -40,13 +46,13 @@ class Classifier(nn.Module):
         """Return the scores, float32, of images [N, 3, S, S], uint8 or float in 0..255."""
         with autocast_to(self.dtype, images.device):
             feature_map = self.run_backbone(images) if self.backbone.training else self.backbone(images)
-        descriptor = self.pooling(feature_map)
-        scores: Tensor = self.head(descriptor)
-        return scores
+            if self.pooling is None:
+                return self.head.scores(feature_map)
+        return self.head.scores(self.pooling(feature_map))
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Return every parameter before the head."""
-        return [*self.backbone.parameters(), *self.pooling.parameters()]
+        return [*self.backbone.parameters(), *(self.pooling.parameters() if self.pooling is not None else ())]
 
     def prepare(self, *, frozen: bool, freeze_norm: bool) -> None:
         """Go into training mode.

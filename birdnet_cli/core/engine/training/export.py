@@ -1,15 +1,13 @@
 """A classifier -> the model file that `fbn predict` and `fbn evaluate` read like any other."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from birdnet_cli.core.engine.model_file import write_model_file
 from birdnet_cli.core.engine.training.assembly import Assembled
+from birdnet_cli.core.engine.training.tensor_hash import hash_tensors
 
 __all__ = ["write_classifier"]
 
@@ -31,23 +29,16 @@ def write_classifier(
     """
     classifier = assembled.classifier
     backbone = classifier.backbone.state_dict()
+    pooling = classifier.pooling.state_dict() if classifier.pooling is not None else {}
     description = replace(
         assembled.description,
-        backbone=assembled.description.backbone | {"weights_sha256": _hash(backbone)},
+        backbone=assembled.description.backbone | {"weights_sha256": hash_tensors(backbone)},
         head=assembled.description.head | dict(facts),
         provenance=assembled.description.provenance | dict(provenance),
     )
     tensors = {
         "backbone": backbone,
-        "pooling": classifier.pooling.state_dict(),
+        "pooling": pooling,
         "head": classifier.head.solved(rescale=temperature),
     }
     return write_model_file(path, description, tensors)
-
-
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for key, tensor in tensors.items():
-        digest.update(f"{key} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -11,10 +11,11 @@ from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatch
 from birdnet_cli.core.engine.model_file import ModelDescription, read_description
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
-from birdnet_cli.core.engine.training.assembly import Assembled, assemble, fit_reduction, rebuild
+from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint
 from birdnet_cli.core.engine.training.division import Division, divide
 from birdnet_cli.core.engine.training.ema import MovingAverage
+from birdnet_cli.core.engine.training.fit_reduction import fit_reduction
 from birdnet_cli.core.engine.training.init_from import adopt_settings
 from birdnet_cli.core.engine.training.interrupts import Interrupts
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
@@ -30,6 +31,7 @@ from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.networks import describe_network
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 
 __all__ = ["FinetuneReport", "Job", "run_job"]
@@ -175,8 +177,17 @@ def _settle(job: Job) -> FinetuneSettings:
         settings = agree_settings(job.output / "config.yaml", settings)
     elif settings.init_from is not None:
         settings = adopt_settings(settings, read_description(Path(settings.init_from)))
+    elif settings.network is not None:
+        settings = _as_published(settings)
     check_schedule(settings)
     return settings
+
+
+def _as_published(settings: FinetuneSettings) -> FinetuneSettings:
+    info = describe_network(str(settings.network))
+    published: dict[str, Any] = {"image_size": info.image_size, "factors": info.factors}
+    missing = {key: value for key, value in published.items() if key not in settings.model_fields_set}
+    return settings.model_copy(update=missing)
 
 
 def _build(

@@ -16,6 +16,7 @@ from birdnet_cli.core.engine.training.norm_statistics import NormStatistics
 from birdnet_cli.core.engine.training.processes import Processes, join_gradients
 from birdnet_cli.core.engine.training.targets import mix_targets
 from birdnet_cli.core.errors import FbnError
+from birdnet_cli.core.heads import reseed_drop_factors
 from birdnet_cli.core.recipe import FinetuneSettings
 
 __all__ = ["Outcome", "Updater"]
@@ -135,6 +136,8 @@ class Updater:
         right = torch.zeros((), device=pixels.device)
         for number, start in enumerate(starts):
             part = slice(start, start + size)
+            stream = 0 if self.settings.sync_masks else self.processes.rank
+            reseed_drop_factors(self.classifier, self.settings.seed, step, number, stream=stream)
             with (
                 draws_of(self.settings.seed, step, number, self.processes.rank, device=pixels.device),
                 self._sync(last=start == starts[-1]),
