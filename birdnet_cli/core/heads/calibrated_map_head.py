@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from birdnet_cli.core.heads.map_heads import create_map_head
-
 __all__ = ["CalibratedMapHead"]
 
 
@@ -43,7 +41,8 @@ class CalibratedMapHead(nn.Module):
 
     def scores(self, x: Tensor) -> Tensor:
         """Return logits / T, in units of log-probability."""
-        return self(x) / self.temperature
+        logits: Tensor = self(x)
+        return logits / self.temperature
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return softmax(logits / T). [N, K] -> [N, K], rows sum to 1."""

@@ -9,6 +9,7 @@ import torch
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.engine.model_parts import (
+    create_model_parts,
     create_trunk,
     map_head_options,
     network_preprocessing,
@@ -111,7 +112,13 @@ def _start_from(
     state = order_classes(model.head, model.classes, classes, owner=path)
     model.head.load_state_dict(state)
     description = ModelDescription(
-        classes, about, transform, False, model.description.pooling, _head_of(model.description), {"started_from": provenance}
+        classes,
+        about,
+        transform,
+        False,
+        model.description.pooling,
+        _head_of(model.description),
+        {"started_from": provenance},
     )
     pooling = next(iter(model.describer.poolings.values()), None)
     if isinstance(model.head, CalibratedMapHead):
