@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
+from birdnet_cli.core.data import decode_image, open_dataset
 from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.finetune import FinetuneReport, finetune
@@ -174,11 +176,52 @@ def test_classes_that_the_model_file_lacks_are_named(frozen: Path, tmp_path: Pat
 # --- heads
 
 
-@pytest.mark.parametrize("head", ["linear", "bilinear-reduce4", "compact-d32", "max"])
-def test_every_head_trains_from_nothing(textures: Path, tmp_path: Path, head: str) -> None:
-    report = finetune(textures, tmp_path / "run", settings=quick_settings(head=head, epochs=1))
-    model = load_model(report.model, device="cpu")
-    assert evaluate(textures, model, workers=0).n == 12
+@pytest.fixture(scope="module")
+def with_val(textures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The textures with a validation split of their own."""
+    root = tmp_path_factory.mktemp("listed")
+    (root / "textures").symlink_to(textures)
+    lines = ["path,label,split"]
+    for path in sorted(textures.rglob("*.png")):
+        split = path.relative_to(textures).parts[0]
+        place = "val" if split == "train" and path.stem >= "006" else split
+        lines.append(f"textures/{path.relative_to(textures)},{path.parent.name},{place}")
+    (root / "dataset.csv").write_text("\n".join(lines) + "\n")
+    return root / "dataset.csv"
+
+
+SMALL_NETWORK = {"network": "resnet164", "blocks": 1, "width": 4, "lr": 0.02, "layer": None}
+ALL_HEADS: dict[str, dict[str, Any]] = {
+    "linear": {"head": "linear"},
+    "learned reduction": {"head": "bilinear-reduce4"},
+    "compact": {"head": "compact-d32"},
+    "max": {"head": "max"},
+    "fb": {"head": "fb", "factors": 3},
+    "fb, a mask for each image": {"head": "fb", "factors": 3, "drop_mask": "sample", "diagonal": True},
+    "fb, as the authors evaluate": {"head": "fb", "factors": 3, "test_scale": "keep"},
+    "tanh": {"head": "tanh"},
+    "fc": {"head": "fc"},
+    "network with fb": SMALL_NETWORK | {"head": "fb"},
+    "network with fc": SMALL_NETWORK | {"head": "fc"},
+}
+
+
+@pytest.mark.parametrize("changes", ALL_HEADS.values(), ids=ALL_HEADS)
+def test_what_was_validated_is_what_the_model_file_predicts(
+    with_val: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    report = finetune(with_val, tmp_path / "run", settings=quick_settings(**changes, ema_decay=0.5))
+    told = read_description(report.model).head["validation"]
+    model = load_model(report.model, device="cpu", precision="float32")
+    found = evaluate(with_val, model, split="val", workers=0)
+    assert found.n == told["images"] == 6
+    assert found.top1 == told["top1"] == report.best_top1
+    # The temperature of the file is the training's own times the one that was fitted to the validation's scores.
+    val = open_dataset(with_val).subset("val").samples
+    images = torch.stack([model.transform(decode_image(sample.path)) for sample in val])
+    scores = model.logits(images) / model.head.temperature * told["temperature"]
+    loss = cross_entropy(scores, torch.tensor([sample.label for sample in val]))
+    assert float(loss) == pytest.approx(told["loss"], rel=1e-4)
 
 
 def test_a_learned_reduction_starts_from_the_pca_of_training_images_and_learns(
@@ -360,3 +403,35 @@ def test_rates_that_are_far_too_high_stop_with_advice(textures: Path, tmp_path: 
     with pytest.raises(NumericsError, match=r"not finite in 3 batches in a row.*lower --lr"):
         finetune(textures, tmp_path / "run", settings=settings)
     assert "the batch is left out; its images: train/" in (tmp_path / "run" / "log.txt").read_text()
+
+
+# --- the Factorized Bilinear head
+
+
+def test_dropped_factors_are_the_same_after_an_interruption(textures: Path, tmp_path: Path) -> None:
+    settings = quick_settings(**SMALL_NETWORK, head="fb", drop_mask="sample", epochs=3, checkpoint_activations=False)
+    unbroken = finetune(textures, tmp_path / "unbroken", settings=settings)
+    with pytest.raises(TrainingInterruptedError):
+        finetune(textures, tmp_path / "run", settings=settings, progress=StopAt(3))
+    assert_same_run(unbroken, finetune(textures, tmp_path / "run", resume=True))
+
+
+def test_a_network_takes_what_it_was_published_with_unless_told_otherwise(textures: Path, tmp_path: Path) -> None:
+    settings = FinetuneSettings(network="resnet164", blocks=1, width=4, head="fb", workers=0, device="cpu")
+    with pytest.raises(TrainingInterruptedError):
+        finetune(textures, tmp_path / "run", settings=settings, progress=StopAtOnce())
+    made = resolve_settings(FinetuneSettings, section="finetune", recipe=str(tmp_path / "run" / "config.yaml"))
+    assert (made.image_size, made.factors) == (32, 20)
+    about = read_description(tmp_path / "run" / "last.safetensors").backbone
+    assert about["preprocessing"]["mean"] == [123.68, 116.779, 103.939]
+    assert about["network"] == {"name": "resnet164", "blocks": 1, "width": 4}
+
+
+def test_a_network_has_no_descriptor(textures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="resnet164 has the heads fb, fc, tanh, not 'bilinear'"):
+        finetune(textures, tmp_path / "run", settings=FinetuneSettings(network="resnet164", device="cpu"))
+
+
+def test_an_unknown_head_is_told_its_near_matches(textures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown head 'bilinaer': did you mean bilinear"):
+        finetune(textures, tmp_path / "run", settings=quick_settings(head="bilinaer"))
