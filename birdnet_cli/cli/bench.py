@@ -52,3 +52,31 @@ def bench_extract(
         typer.echo(json.dumps([row.to_json() for row in rates], indent=1))
     else:
         print_rates(rates)
+
+
+@bench_app.command("data")
+def bench_data(
+    data: options.DataRoot,
+    images: Annotated[int, typer.Option(min=16, help="Images per measurement.")] = 1024,
+    repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 3,
+    image_size: Annotated[int, typer.Option(min=16, help="Side of the square, in pixels.")] = 224,
+    workers: options.Workers = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time reading, decoding and resizing: all of it in processes, and each step alone in one."""
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_data_rates
+    from birdnet_cli.core.engine.bench_data import bench_data as run
+
+    rates = run(
+        data,
+        image_size=image_size,
+        images=images,
+        repeats=repeats,
+        workers=2 if workers is None else workers,
+        progress=ConsoleProgress(),
+    )
+    if as_json:
+        typer.echo(json.dumps(rates.to_json(), indent=1))
+    else:
+        print_data_rates(rates)

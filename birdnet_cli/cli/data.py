@@ -1,4 +1,4 @@
-"""`fbn data`: check, count and split data sets before anything is trained on them."""
+"""`fbn data`: check, count, split and convert data sets before anything is trained on them."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from birdnet_cli.cli import options
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(no_args_is_help=True, help="Check, count and split data sets.")
+data_app = typer.Typer(no_args_is_help=True, help="Check, count, split and convert data sets.")
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -81,3 +81,52 @@ def split(
     write_csv(dataset, splits, output)
     counted = ", ".join(f"{splits.count(name)} {name}" for name in fractions)
     typer.echo(f"{output}: {counted}")
+
+
+@data_app.command()
+def convert(
+    data: options.DataRoot,
+    output: Annotated[Path, typer.Argument(help="NAME.rec, or a folder that gets a .rec for each split.")],
+    data_format: options.DataFormat = "auto",
+    bbox: options.BBox = False,
+    split: Annotated[
+        str | None, typer.Option(help="Only these splits, comma-separated: train, val, test.  [default: all]")
+    ] = None,
+    resize: Annotated[
+        int | None, typer.Option(min=1, max=8192, help="Scale the shorter side to this many pixels.")
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Encode as JPEG of this quality.  [default: 95 if scaled]")
+    ] = None,
+    workers: options.Workers = None,
+    on_error: options.OnError = "fail",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a data set as RecordIO, as MXNet does; the files are kept byte for byte unless scaled or encoded."""
+    from dataclasses import replace
+
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_failures
+    from birdnet_cli.core.data import convert_dataset, open_dataset
+
+    dataset = open_dataset(data, format=data_format, bbox=bbox)
+    if split is not None:
+        chosen = tuple(sample for name in split.split(",") for sample in dataset.subset(name).samples)
+        dataset = replace(dataset, samples=chosen)
+    with ConsoleProgress(quiet=quiet).stage("convert", total=len(dataset.samples), unit="images") as advance:
+        report = convert_dataset(
+            dataset,
+            output,
+            resize=resize,
+            quality=quality,
+            workers=2 if workers is None else workers,
+            skip_failures=on_error == "skip",
+            overwrite=overwrite,
+            advance=advance,
+        )
+    for path, count in report.written.items():
+        typer.echo(f"{path}: {count:,} images")
+    if report.failures:
+        print_failures(report.failures)
+        raise typer.Exit(3)

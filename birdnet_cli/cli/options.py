@@ -21,9 +21,12 @@ __all__ = [
     "Workers",
 ]
 
-DataRoot = Annotated[Path, typer.Argument(help="Image folder, CUB-200-2011 folder, or CSV with path,label[,split].")]
+DataRoot = Annotated[
+    Path, typer.Argument(help="Image folder, CUB-200-2011 folder, CSV with path,label[,split], or RecordIO (.rec).")
+]
 DataFormat = Annotated[
-    Literal["auto", "folder", "cub", "csv"], typer.Option("--format", help="Layout of the data.", show_choices=True)
+    Literal["auto", "folder", "cub", "csv", "rec"],
+    typer.Option("--format", help="Layout of the data.", show_choices=True),
 ]
 BBox = Annotated[bool, typer.Option("--bbox", help="Crop to the data set's bounding boxes (CUB layout).")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images per forward pass.  [default: 16]")]

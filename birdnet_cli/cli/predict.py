@@ -14,7 +14,9 @@ __all__ = ["predict"]
 def predict(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Images, folders, globs, .txt lists, or - for paths on stdin.", metavar="SOURCE…"),
+        typer.Argument(
+            help="Images, folders, globs, .txt lists, .rec files, or - for paths on stdin.", metavar="SOURCE…"
+        ),
     ],
     model: options.ModelFile = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Names per image.")] = 5,

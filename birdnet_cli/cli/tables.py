@@ -9,6 +9,7 @@ from rich.text import Text
 from birdnet_cli.cli.console import stderr, stdout
 
 if TYPE_CHECKING:
+    from birdnet_cli.core.engine.bench_data import DataRates
     from birdnet_cli.core.engine.bench_extract import PipelineRates
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
@@ -19,6 +20,7 @@ __all__ = [
     "print_checks",
     "print_counts",
     "print_cross_validation",
+    "print_data_rates",
     "print_demo",
     "print_evaluation",
     "print_failures",
@@ -96,6 +98,15 @@ def print_rates(rates: Sequence["PipelineRates"]) -> None:
     table = _table("precision", "pipeline, images/s", "backbone alone", "pipeline / backbone")
     for row in rates:
         table.add_row(row.precision, f"{row.pipeline:.2f}", f"{row.backbone:.2f}", f"{row.efficiency:.1%}")
+    stdout.print(table)
+
+
+def print_data_rates(rates: "DataRates") -> None:
+    """Show images per second of the loader and of each step alone."""
+    table = _table("step", "images/s")
+    table.add_row(f"all, {rates.workers} processes" if rates.workers else "all, this process", f"{rates.load:,.0f}")
+    for name, rate in (("read", rates.read), ("decode", rates.decode), ("resize", rates.resize)):
+        table.add_row(f"{name} alone, one process", f"{rate:,.0f}")
     stdout.print(table)
 
 

@@ -2,13 +2,19 @@
 
 from birdnet_cli.core.data.augment import Augmentation
 from birdnet_cli.core.data.check import DataReport, check_dataset, count_images
+from birdnet_cli.core.data.convert import ConvertReport, convert_dataset
 from birdnet_cli.core.data.dataset import SPLITS, ImageDataset, Sample
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
 from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
 from birdnet_cli.core.data.mix import mix_batch
 from birdnet_cli.core.data.order import epoch_order
+from birdnet_cli.core.data.record_format import ImageRecord, unpack_image
+from birdnet_cli.core.data.record_layout import record_samples, split_location
+from birdnet_cli.core.data.record_writer import RecordWriter, write_records
+from birdnet_cli.core.data.recordio import RecordReader
 from birdnet_cli.core.data.registry import list_formats, open_dataset
+from birdnet_cli.core.data.sample_files import SampleFiles, read_sample
 from birdnet_cli.core.data.split import assign_splits, write_csv
 from birdnet_cli.core.data.training_batches import EvaluationBatches, TrainingBatch, TrainingBatches
 from birdnet_cli.core.data.transforms import LETTERBOX_COLOUR, Transform
@@ -20,16 +26,22 @@ __all__ = [
     "SPLITS",
     "Augmentation",
     "Batch",
+    "ConvertReport",
     "DataReport",
     "EvaluationBatches",
     "Failure",
     "ImageDataset",
+    "ImageRecord",
+    "RecordReader",
+    "RecordWriter",
     "Sample",
+    "SampleFiles",
     "TrainingBatch",
     "TrainingBatches",
     "Transform",
     "assign_splits",
     "check_dataset",
+    "convert_dataset",
     "count_images",
     "decode_image",
     "epoch_order",
@@ -38,5 +50,10 @@ __all__ = [
     "mix_batch",
     "open_dataset",
     "read_image_file",
+    "read_sample",
+    "record_samples",
+    "split_location",
+    "unpack_image",
     "write_csv",
+    "write_records",
 ]

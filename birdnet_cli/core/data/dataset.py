@@ -9,10 +9,34 @@ from pathlib import Path
 
 from birdnet_cli.core.errors import DataError
 
-__all__ = ["SPLITS", "SPLIT_NAMES", "ImageDataset", "ListedImage", "Sample", "assemble_dataset", "enumerate_some"]
+__all__ = [
+    "SPLITS",
+    "SPLIT_NAMES",
+    "ImageDataset",
+    "ListedImage",
+    "RecordPlace",
+    "Sample",
+    "assemble_dataset",
+    "enumerate_some",
+]
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPlace:
+    """Where an image lies in a `.rec` file.
+
+    Attributes:
+        number: records before it.
+        start: the byte where the record begins.
+        end: the byte after it.
+    """
+
+    number: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +44,15 @@ class Sample:
     """One image of a data set.
 
     Attributes:
-        path: the file.
-        name: the path relative to the data set's root, with `/`, as `os.fsdecode` gives it.
+        path: the file; a `.rec` file holds many images.
+        name: the path relative to the data set's root, with `/`, as `os.fsdecode` gives it; `train.rec#7` is the
+            eighth record of a `.rec` file.
         label: index into the class list; -1 is unlabelled.
         split: `train`, `val` or `test`.
         box: x, y, width, height in pixels of the stored image, before any EXIF rotation; None is the whole image.
         size: bytes when the file was listed; -1 if it could not be seen then, None if that was not recorded.
         mtime_ns: modification time when the file was listed; -1 and None as for `size`.
+        record: the place of an image that is not a file of its own.
     """
 
     path: Path
@@ -36,6 +62,12 @@ class Sample:
     box: tuple[float, float, float, float] | None = None
     size: int | None = None
     mtime_ns: int | None = None
+    record: RecordPlace | None = None
+
+    @property
+    def location(self) -> str:
+        """What to give to `predict` for this image: its path, and the record's number behind `#`."""
+        return str(self.path) if self.record is None else f"{self.path}#{self.record.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +79,7 @@ class ListedImage:
     class_name: str
     split: str
     box: tuple[float, float, float, float] | None = None
+    record: RecordPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -87,13 +120,17 @@ class ImageDataset:
         return replace(self, samples=samples)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the class list and each sample's name, size, mtime, label, split and box.
+        """Return a SHA-256 over the class list and each sample's name, size, mtime, label, split, box and record.
 
         The root is left out: a copy that keeps its modification times has the same fingerprint.
         """
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         for sample in self.samples:
-            row = (sample.name, sample.size, sample.mtime_ns, sample.label, sample.split, sample.box)
+            row: tuple[object, ...] = (
+                sample.name, sample.size, sample.mtime_ns, sample.label, sample.split, sample.box
+            )  # fmt: skip
+            if sample.record is not None:
+                row = (*row, sample.record.start, sample.record.end)
             digest.update(json.dumps(row).encode())
         return digest.hexdigest()
 
@@ -128,10 +165,13 @@ def assemble_dataset(
         )
     classes = tuple(name for name in declared if name in trained)
     labels = {name: label for label, name in enumerate(classes)}
+    stamps: dict[Path, tuple[int, int]] = {}
     samples = []
     for image in listed:
-        size, mtime_ns = _stamp(image.path)
-        samples.append(Sample(image.path, image.name, labels[image.class_name], image.split, image.box, size, mtime_ns))
+        if image.path not in stamps:
+            stamps[image.path] = _stamp(image.path)
+        label = labels[image.class_name]
+        samples.append(Sample(image.path, image.name, label, image.split, image.box, *stamps[image.path], image.record))
     empty = tuple(name for name in declared if name not in trained)
     return ImageDataset(root, format, classes, tuple(samples), empty)
 

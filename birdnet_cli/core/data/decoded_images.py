@@ -11,7 +11,7 @@ from birdnet_cli.core.data.transforms import Transform
 
 __all__ = ["DecodedImages"]
 
-BATCH = 256
+BATCH_BYTES = 4 * 2**20  # every batch costs its process about 3 ms, however small it is
 
 
 class DecodedImages:
@@ -34,7 +34,8 @@ class DecodedImages:
         self.samples = samples
         self.images = torch.zeros(len(samples), *transform.shape, dtype=torch.uint8)
         self.failures: dict[int, str] = {}
-        batches = [range(start, min(start + BATCH, len(samples))) for start in range(0, len(samples), BATCH)]
+        size = max(1, BATCH_BYTES // self.bytes_needed(1, transform))
+        batches = [range(start, min(start + size, len(samples))) for start in range(0, len(samples), size)]
         for batch in load_batches(samples, transform=transform, batches=batches, workers=workers):
             self.images[[batch.indices[position] for position in batch.good]] = batch.images
             self.failures |= {batch.indices[failure.position]: failure.reason for failure in batch.failures}

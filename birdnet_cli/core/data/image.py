@@ -3,16 +3,16 @@
 import io
 import math
 import os
-import stat
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from birdnet_cli.core.data.regular_file import open_regular, read_span
 from birdnet_cli.core.errors import ImageError
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "decode_image", "read_image_file"]
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_SIDE", "check_file_size", "decode_image", "read_image_file"]
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_PIXELS = 64 * 2**20
@@ -44,31 +44,25 @@ def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None
         ImageError: not a regular file, dangling or circular link, unreadable, empty, above 256 MiB, or no longer
             what was listed.
     """
-    try:
-        # Before opening: opening a device may already do something.
-        _check_kind(path, path.stat())
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            before = os.fstat(file.fileno())
-            _check_kind(path, before)
-            if (size is not None and size != before.st_size) or (
-                mtime_ns is not None and mtime_ns != before.st_mtime_ns
-            ):
-                raise ImageError(str(path), "changed since it was listed")
-            if before.st_size > MAX_FILE_BYTES:
-                raise ImageError(str(path), f"{before.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
-            data = file.read(MAX_FILE_BYTES + 1)
-            after = os.fstat(file.fileno())
-    except FileNotFoundError as error:
-        reason = "a link to a file that does not exist" if path.is_symlink() else "no such file"
-        raise ImageError(str(path), reason) from error
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ImageError(str(path), f"cannot be read: {reason}") from error
+    with open_regular(path, size=size, mtime_ns=mtime_ns) as (descriptor, before):
+        check_file_size(str(path), before.st_size)
+        data = read_span(descriptor, 0, before.st_size + 1)
+        after = os.fstat(descriptor)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(data) != after.st_size:
         raise ImageError(str(path), "changed while it was read")
-    if not data:
-        raise ImageError(str(path), "zero bytes")
     return data
+
+
+def check_file_size(path: str, size: int) -> None:
+    """Refuse an empty image file, and one that is too large to read.
+
+    Raises:
+        ImageError: it is.
+    """
+    if not size:
+        raise ImageError(path, "zero bytes")
+    if size > MAX_FILE_BYTES:
+        raise ImageError(path, f"{size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
 
 
 def decode_image(
@@ -119,13 +113,6 @@ def decode_image(
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
-def _check_kind(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
-        raise ImageError(str(path), f"expected a regular file, found {kind}")
-
-
 def _check_dimensions(name: str, size: tuple[int, int]) -> None:
     W, H = size
     if W * H > MAX_PIXELS:
@@ -162,4 +149,4 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

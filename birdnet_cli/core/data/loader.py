@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from birdnet_cli.core.data.dataset import Sample
-from birdnet_cli.core.data.image import decode_image, read_image_file
-from birdnet_cli.core.data.reader_processes import DeathWatch, end_reading, explain_death, start_reading
-from birdnet_cli.core.errors import ImageError, UsageError
+from birdnet_cli.core.data.image import decode_image
+from birdnet_cli.core.data.reader_processes import read_batches
+from birdnet_cli.core.data.sample_files import SampleFiles
+from birdnet_cli.core.errors import ImageError
 
 __all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
 
@@ -99,56 +100,48 @@ def load_batches(
         One `Batch` per entry of `batches`, in order. Closing the generator ends the processes.
 
     Raises:
-        UsageError: a negative number of workers.
-        FbnError: a worker process died, or shared memory is too small. Raised in the main thread as soon as the
-            death is known, so it may surface while the caller works on a batch.
+        UsageError, FbnError: as `read_batches`.
     """
-    if workers < 0:
-        raise UsageError(f"expected 0 or more workers, got {workers}")
-    workers = min(workers, len(batches))
-    iterator = start_reading(_BatchReader(samples, transform), batches=batches, workers=workers)
-    watch = DeathWatch()
-    try:
-        while True:
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
-            except (RuntimeError, OSError, EOFError) as error:
-                failure = explain_death(error) if workers else None
-                if failure is None:
-                    raise
-                raise failure from error
-            yield batch
-    finally:
-        watch.ending = True
-        end_reading(iterator)
-        watch.stop()
+    return read_batches(_BatchReader(samples, transform), batches=batches, workers=workers)
 
 
 class _BatchReader(Dataset[Batch]):
     def __init__(self, samples: Sequence[Sample], transform: ImageTransform | IndexedTransform) -> None:
         self.samples = samples
-        self.transform = transform
+        # Asked once: asking a protocol takes longer than hashing a small file.
+        self.transform = transform if isinstance(transform, IndexedTransform) else _SameForAll(transform)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
         images: list[Tensor] = []
         good: list[int] = []
         failures: list[Failure] = []
         digests: list[bytes] = []
-        for position, index in enumerate(indices):
-            sample = self.samples[index]
-            transform = self.transform.at(index) if isinstance(self.transform, IndexedTransform) else self.transform
-            digests.append(NO_DIGEST)
-            try:
-                data = read_image_file(sample.path, size=sample.size, mtime_ns=sample.mtime_ns)
-                digests[position] = hashlib.sha256(data).digest()
-                images.append(transform(decode_image(data, name=sample.name, box=sample.box)))
-                good.append(position)
-            except ImageError as error:
-                failures.append(Failure(position, sample.name, error.reason))
+        with SampleFiles() as files:
+            for position, index in enumerate(indices):
+                sample = self.samples[index]
+                digests.append(NO_DIGEST)
+                try:
+                    data = files.read(sample)
+                    digests[position] = hashlib.sha256(data).digest()
+                    image = decode_image(data, name=sample.name, box=sample.box)
+                    images.append(self.transform.at(index)(image))
+                    good.append(position)
+                except ImageError as error:
+                    failures.append(Failure(position, sample.name, error.reason))
         stacked = torch.stack(images) if images else torch.empty(0, *self.transform.shape, dtype=torch.uint8)
         if get_worker_info() is not None:
             # A full /dev/shm raises here; in the queue's thread it would lose the batch and leave the caller waiting.
             stacked.share_memory_()  # type: ignore[no-untyped-call]
         return Batch(list(indices), stacked, good, failures, digests)
+
+
+class _SameForAll:
+    def __init__(self, transform: ImageTransform) -> None:
+        self.transform = transform
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.transform.shape
+
+    def at(self, index: int) -> ImageTransform:  # noqa: ARG002 - as IndexedTransform has it
+        return self.transform

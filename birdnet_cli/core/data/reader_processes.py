@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TypeVar
@@ -12,11 +12,50 @@ from typing import TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from birdnet_cli.core.errors import FbnError
+from birdnet_cli.core.errors import FbnError, UsageError
 
-__all__ = ["DeathWatch", "end_reading", "explain_death", "start_reading"]
+__all__ = ["DeathWatch", "end_reading", "explain_death", "read_batches", "start_reading"]
 
 B = TypeVar("B")
+
+
+def read_batches(reader: Dataset[B], *, batches: Sequence[Sequence[int]], workers: int) -> Generator[B, None, None]:
+    """Yield `reader[batch]` for each batch, in order, read ahead by worker processes.
+
+    Args:
+        reader: picklable; indexed with one entry of `batches`.
+        batches: lists of sample indices.
+        workers: number of processes; 0 reads in this one.
+
+    Yields:
+        One value per entry of `batches`. Closing the generator ends the processes.
+
+    Raises:
+        UsageError: a negative number of workers.
+        FbnError: a worker process died, or shared memory is too small. Raised in the main thread as soon as the
+            death is known, so it may surface while the caller works on a batch.
+    """
+    if workers < 0:
+        raise UsageError(f"expected 0 or more workers, got {workers}")
+    workers = min(workers, len(batches))
+    iterator = start_reading(reader, batches=batches, workers=workers)
+    watch = DeathWatch()
+    try:
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except (RuntimeError, OSError, EOFError) as error:
+                failure = explain_death(error) if workers else None
+                if failure is None:
+                    raise
+                raise failure from error
+            yield batch
+    finally:
+        watch.ending = True
+        end_reading(iterator)
+        watch.stop()
 
 
 def start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], workers: int) -> Iterator[B]:

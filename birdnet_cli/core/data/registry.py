@@ -8,6 +8,7 @@ from birdnet_cli.core.data.csv_list import is_csv_list, open_csv_list
 from birdnet_cli.core.data.cub import is_cub_layout, open_cub
 from birdnet_cli.core.data.dataset import ImageDataset
 from birdnet_cli.core.data.folder import is_folder_layout, open_folder
+from birdnet_cli.core.data.record_layout import is_record_layout, open_records
 from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
 
 __all__ = ["list_formats", "open_dataset"]
@@ -32,6 +33,11 @@ _FORMATS = {
         is_csv_list,
         open_csv_list,
     ),
+    "rec": _Format(
+        "a .rec file (RecordIO), or a folder with train.rec and, if wanted, val.rec, test.rec and classes.txt",
+        is_record_layout,
+        open_records,
+    ),
     "folder": _Format(
         "a folder with one folder of images per class, or with train/, val/, test/ that hold these",
         is_folder_layout,
@@ -49,7 +55,7 @@ def open_dataset(root: Path, *, format: str = "auto", bbox: bool = False) -> Ima
     """Open a data set; no image is read, but each is listed with its size and modification time.
 
     Args:
-        root: a folder, or a CSV file.
+        root: a folder, a CSV file or a `.rec` file.
         format: a name of `list_formats`, or `auto`: the first that `root` looks like.
         bbox: crop each image to its bounding box; CUB's layout alone has them.
 
@@ -63,7 +69,7 @@ def open_dataset(root: Path, *, format: str = "auto", bbox: bool = False) -> Ima
     try:
         root.stat()
     except OSError as error:
-        raise DataError(f"{root}: expected a folder or a CSV file: {error.strerror}") from error
+        raise DataError(f"{root}: expected a folder, a CSV or a .rec file: {error.strerror}") from error
     name = format if format != "auto" else _detect(root)
     if bbox and name != "cub":
         raise UsageError(f"{root}: bounding boxes come with CUB's layout alone; this is '{name}'")

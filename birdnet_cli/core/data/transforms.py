@@ -64,4 +64,6 @@ class Transform:
 
 
 def _resize(image: Image.Image, size: tuple[int, int], *, box: tuple[int, int, int, int] | None = None) -> Image.Image:
+    if image.size == size and box is None:
+        return image
     return image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=None)

@@ -36,7 +36,7 @@ def evaluate(
         data: a data set of images, or a feature cache (`.h5`) made with the model's own settings.
         model: from `load_model`.
         split: `train`, `val` or `test`.
-        data_format: layout of the images: `auto`, `folder`, `cub` or `csv`.
+        data_format: layout of the images: `auto`, `folder`, `cub`, `csv` or `rec`.
         bbox: crop to the data set's bounding boxes.
         batch_size: images per forward pass.
         workers: decoder processes.

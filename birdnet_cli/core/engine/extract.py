@@ -62,10 +62,10 @@ def extract(
     """Run a data set's images through a backbone once and cache their descriptors.
 
     Args:
-        data: an image folder, a CUB-200-2011 folder, or a CSV.
+        data: an image folder, a CUB-200-2011 folder, a CSV, or RecordIO.
         output: the cache to write.
         settings: everything that decides the numbers; the default is VGG16, relu5_3, bilinear, 224 px.
-        data_format: `auto`, `folder`, `cub` or `csv`.
+        data_format: `auto`, `folder`, `cub`, `csv` or `rec`.
         bbox: crop to the data set's bounding boxes.
         splits: only these splits; empty is all.
         overwrite: replace a finished cache.

@@ -16,7 +16,7 @@ from birdnet_cli.core.engine.describer import Describer, resolve_device
 from birdnet_cli.core.engine.model_file import ModelDescription, read_model_file
 from birdnet_cli.core.engine.model_parts import Head, create_model_parts, create_trunk
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.engine.sources import expand_sources
+from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.engine.weights import find_recorded_weights
 from birdnet_cli.core.errors import FbnError, ModelFileError
 
@@ -94,9 +94,9 @@ class Model:
                 )
         reasons = {failure.position: failure.reason for failure in batch.failures}
         return [
-            Prediction(str(samples[index].path), "ok", None, found[position], self.name)
+            Prediction(samples[index].location, "ok", None, found[position], self.name)
             if position in found
-            else Prediction(str(samples[index].path), "error", reasons[position], (), self.name)
+            else Prediction(samples[index].location, "error", reasons[position], (), self.name)
             for position, index in enumerate(batch.indices)
         ]
 
@@ -150,7 +150,7 @@ def predict(
     """Yield one row per image, in the order of `sources`.
 
     Args:
-        sources: files, folders, globs, `.txt` lists, or `-` (see `sources.expand_sources`).
+        sources: files, folders, globs, `.txt` lists, `.rec` files, or `-` (see `sources.expand_sources`).
         model: from `load_model`.
         k: names per image.
         batch_size: images per forward pass.
@@ -162,9 +162,8 @@ def predict(
         DataError: a folder or pattern without an image. A single bad image is a row, not an error.
     """
     progress = progress or SilentProgress()
-    paths = expand_sources((os.fspath(source) for source in sources), stdin=stdin)
-    while window := list(islice(paths, WINDOW)):
-        samples = [Sample(path=path, name=str(path), label=-1, split="test") for path in window]
+    images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
+    while samples := list(islice(images, WINDOW)):
         batches = [range(start, min(start + batch_size, len(samples))) for start in range(0, len(samples), batch_size)]
         chosen = (0 if len(samples) <= INLINE else 2) if workers is None else workers
         with progress.stage("predict", total=len(samples), unit="images") as advance:

@@ -54,7 +54,7 @@ def repair_cache(
                 values = {name: np.zeros(dim, np.float32) for name, dim in dims.items()}
             elif batch.failures or batch.digests[0] != sha256[index].tobytes():
                 reason = batch.failures[0].reason if batch.failures else "is another file than the one extracted"
-                raise CacheError(f"{path}: row {row} cannot be repaired: {samples[index].path}: {reason}")
+                raise CacheError(f"{path}: row {row} cannot be repaired: {samples[index].location}: {reason}")
             else:
                 values = {name: tensor[0].cpu().numpy() for name, tensor in describer(batch.images).items()}
             for name, descriptor in values.items():

@@ -1,14 +1,14 @@
-"""What a user points `predict` at - files, folders, globs, lists - -> image paths, in a stable order."""
+"""What a user points `predict` at - files, folders, globs, lists - -> image paths and samples, in a stable order."""
 
 import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from birdnet_cli.core.data import IMAGE_SUFFIXES
+from birdnet_cli.core.data import IMAGE_SUFFIXES, Sample, record_samples, split_location
 from birdnet_cli.core.errors import DataError
 
-__all__ = ["expand_sources"]
+__all__ = ["expand_sources", "list_samples"]
 
 
 def expand_sources(sources: Iterable[str], *, stdin: Iterable[str] = ()) -> Iterator[Path]:
@@ -40,6 +40,25 @@ def expand_sources(sources: Iterable[str], *, stdin: Iterable[str] = ()) -> Iter
             yield from _nonempty((one for one in found if one.is_file()), f"{source}: the pattern matches no file")
         else:
             yield path
+
+
+def list_samples(paths: Iterable[Path]) -> Iterator[Sample]:
+    """Yield each path as an unlabelled sample, the records of a `.rec` file one by one.
+
+    Args:
+        paths: image files, `.rec` files, or single records of these, written `PATH.rec#NUMBER`.
+
+    Raises:
+        DataError: a `.rec` file is damaged, or has no such record.
+    """
+    for path in paths:
+        location = split_location(str(path))
+        if path.suffix.lower() == ".rec" and path.is_file():
+            yield from record_samples(path)
+        elif location is not None and Path(location[0]).is_file() and not path.exists():
+            yield from record_samples(Path(location[0]), number=location[1])
+        else:
+            yield Sample(path, str(path), -1, "test")
 
 
 def _listed(lines: Iterable[str], base: Path) -> Iterator[Path]:

@@ -1,15 +1,18 @@
 """Detection of a data set's layout."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.data import list_formats, open_dataset
+from birdnet_cli.core.data import ImageRecord, list_formats, open_dataset, write_records
 from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
+
+SaveImage = Callable[..., Path]
 
 
 def test_formats_are_listed_in_the_order_of_detection() -> None:
-    assert list(list_formats()) == ["cub", "csv", "folder"]
+    assert list(list_formats()) == ["cub", "csv", "rec", "folder"]
 
 
 def test_cub_lists_win_over_a_csv_and_a_csv_over_folders(cub_root: Path) -> None:
@@ -19,6 +22,19 @@ def test_cub_lists_win_over_a_csv_and_a_csv_over_folders(cub_root: Path) -> None
     assert open_dataset(cub_root).format == "csv"
     (cub_root / "dataset.csv").unlink()
     assert open_dataset(cub_root / "images").format == "folder"
+
+
+def test_a_csv_wins_over_records_and_records_over_folders(tmp_path: Path, save_image: SaveImage) -> None:
+    save_image(tmp_path / "wren" / "a.png")
+    with write_records(tmp_path / "train.rec") as writer:
+        writer.write(ImageRecord((0.0,), 0, 0, b""))
+    (tmp_path / "dataset.csv").write_text("path,label\nwren/a.png,wren\n")
+    assert open_dataset(tmp_path).format == "csv"
+    (tmp_path / "dataset.csv").unlink()
+    assert open_dataset(tmp_path).format == "rec"
+    (tmp_path / "train.rec").rename(tmp_path / "birds.rec")
+    assert open_dataset(tmp_path).format == "folder"
+    assert open_dataset(tmp_path / "birds.rec").format == "rec"
 
 
 def test_named_format_wins_over_detection(cub_root: Path) -> None:
@@ -38,7 +54,7 @@ def test_unrecognised_folder_is_refused_with_what_each_format_looks_like(tmp_pat
 
 
 def test_absent_root_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: expected a folder or a CSV file: No such file"):
+    with pytest.raises(DataError, match=r"nowhere: expected a folder, a CSV or a \.rec file: No such file"):
         open_dataset(tmp_path / "nowhere")
 
 
