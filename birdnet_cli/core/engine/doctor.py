@@ -17,6 +17,7 @@ __all__ = ["Check", "examine"]
 EXTRAS = {
     "offline": ("onnx", "VGG16's weights without a download"),
     "timm": ("timm", "backbones named timm:NAME"),
+    "track": ("tensorboard", "training curves in TensorBoard"),
 }
 
 
