@@ -4,6 +4,7 @@ from birdnet_cli.core.data.augment import Augmentation
 from birdnet_cli.core.data.check import DataReport, check_dataset, count_images
 from birdnet_cli.core.data.convert import ConvertReport, convert_dataset
 from birdnet_cli.core.data.dataset import SPLITS, ImageDataset, Sample
+from birdnet_cli.core.data.evaluation_batches import EvaluationBatches
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
 from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
@@ -16,7 +17,7 @@ from birdnet_cli.core.data.recordio import RecordReader
 from birdnet_cli.core.data.registry import list_formats, open_dataset
 from birdnet_cli.core.data.sample_files import SampleFiles, read_sample
 from birdnet_cli.core.data.split import assign_splits, write_csv
-from birdnet_cli.core.data.training_batches import EvaluationBatches, TrainingBatch, TrainingBatches
+from birdnet_cli.core.data.training_batches import TrainingBatch, TrainingBatches
 from birdnet_cli.core.data.transforms import LETTERBOX_COLOUR, Transform
 
 __all__ = [

@@ -52,6 +52,7 @@ def mix_batch(
         raise UsageError(f"expected an alpha above 0 to mix with, got {alpha}")
     n, _, H, W = images.shape
     # One table row per step would be drawn in blocks of n numbers; a generator seeded by the first is as exact.
+    # The fourth is left to callers that choose a mode by chance.
     start, y, x, _ = draw_row(seed, epoch, step, purpose="mix", columns=4).tolist()
     generator = torch.Generator().manual_seed(int(start * 2**53))
     partners = torch.randperm(n, generator=generator).to(images.device)  # [n]
@@ -71,7 +72,8 @@ def mix_batch(
 def _beta(alpha: float, generator: torch.Generator) -> float:
     # Beta(a, a) is g1 / (g1 + g2) of two Gamma(a); torch's own sampler of Gamma takes a generator.
     first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
-    return first / (first + second) if first + second > 0 else 1.0
+    # Both are equal where both fell below the smallest float, for an alpha that mixes next to nothing.
+    return first / (first + second) if first != second else 1.0
 
 
 def _span(centre: float, size: int, *, share: float) -> tuple[int, int]:

@@ -108,10 +108,9 @@ def parse_record(read: Callable[[int, int], bytes], *, start: int, end: int, pat
         stop = place + PART.size + length + -length % 4
         total += length + len(MAGIC) * bool(parts)
         if stop > end:
+            size, left = stop - place, max(0, end - place)
             raise ImageError(
-                path,
-                f"byte {place:,}: {length:,} bytes should follow, but there are {max(0, end - place - PART.size):,}: "
-                "truncated or damaged",
+                path, f"byte {place:,}: expected a part of {size:,} bytes, there are {left:,}: truncated or damaged"
             )
         if total > MAX_RECORD_BYTES:
             raise ImageError(path, f"byte {start:,}: a record of more than {MAX_RECORD_BYTES:,} bytes")

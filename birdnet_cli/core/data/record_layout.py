@@ -77,16 +77,17 @@ def list_records(path: Path) -> Iterator[tuple[RecordPlace, bytes]]:
     Raises:
         DataError: the file is empty, damaged or truncated, or the index beside it disagrees with it.
     """
+    starts: set[int] = set()
     with RecordReader(path) as reader:
-        indexed = set(reader.starts) if reader.index is not None else None
         for number, (start, end, head) in enumerate(reader.spans()):
-            if indexed is not None and start not in indexed:
-                raise DataError(f"{path}: byte {start:,}: a record that {reader.index} lacks; {_REMEDY}")
+            starts.add(start)
             yield RecordPlace(number, start, end), head
-            if indexed is not None:
-                indexed.remove(start)
-        if indexed:
-            raise DataError(f"{path}: byte {min(indexed):,}: no record begins here, as {reader.index} says; {_REMEDY}")
+        # Last, so that a file that is cut off is called that.
+        indexed = starts if reader.index is None else set(reader.starts)
+        if lacking := starts - indexed:
+            raise DataError(f"{path}: byte {min(lacking):,}: a record that {reader.index} lacks; {_REMEDY}")
+        if beyond := indexed - starts:
+            raise DataError(f"{path}: byte {min(beyond):,}: no record begins here, as {reader.index} says; {_REMEDY}")
 
 
 def record_samples(path: Path, *, number: int | None = None) -> Iterator[Sample]:

@@ -12,12 +12,12 @@ from birdnet_cli.core.data.augment import Augmentation, canvas_transform, cut_wi
 from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.decoded_images import DecodedImages
 from birdnet_cli.core.data.loader import Failure, load_batches
-from birdnet_cli.core.data.order import epoch_batches, require_rank, shard_batch, shard_indices
+from birdnet_cli.core.data.order import epoch_batches, require_rank, shard_batch
 from birdnet_cli.core.data.transforms import Transform
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.recipe import AugmentSettings, TransformSettings
+from birdnet_cli.core.recipe import AugmentSettings
 
-__all__ = ["EvaluationBatches", "TrainingBatch", "TrainingBatches"]
+__all__ = ["MEMORY", "TrainingBatch", "TrainingBatches", "label_tensor", "read_parts"]
 
 MEMORY = 512 * 2**20
 
@@ -87,7 +87,7 @@ class TrainingBatches:
         self.rank = rank
         self.world_size = world_size
         self.memory = memory
-        self.labels = _labels(samples)
+        self.labels = label_tensor(samples)
         self._decoded: DecodedImages | None = None
 
     @property
@@ -117,7 +117,7 @@ class TrainingBatches:
         canvas = canvas_transform(self.transform)
         if canvas is None or DecodedImages.bytes_needed(n, canvas) > self.memory:
             augmentation = Augmentation(self.transform, seed=self.seed, epoch=epoch)
-            yield from _read(self.samples, self.labels, augmentation, parts, workers=self.workers)
+            yield from read_parts(self.samples, self.labels, augmentation, parts, workers=self.workers)
             return
         if self._decoded is None:
             self._decoded = DecodedImages(self.samples, transform=canvas, workers=self.workers)
@@ -131,61 +131,7 @@ class TrainingBatches:
         return TrainingBatch(images, self.labels[good], good, failures)
 
 
-class EvaluationBatches:
-    """Each sample once, among all processes together, in order and unpadded; iterate as often as you like.
-
-    Images that fit into `memory` are decoded once, at the first iteration.
-
-    Args:
-        samples: labelled samples, the same in every process.
-        transform: what the network sees at evaluation.
-        batch_size: images per batch, of this process.
-        workers: processes that decode; 0 decodes in this one.
-        rank: of this process; it takes every `world_size`-th sample from the `rank`-th on.
-        world_size: number of processes.
-        memory: bytes that decoded images may take.
-
-    Raises:
-        UsageError: no sample, an unlabelled one, or a rank out of range.
-    """
-
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        *,
-        transform: TransformSettings,
-        batch_size: int,
-        workers: int,
-        rank: int = 0,
-        world_size: int = 1,
-        memory: int = MEMORY,
-    ) -> None:
-        require_rank(rank, world_size)
-        self.samples = samples
-        self.transform = Transform(TransformSettings(image_size=transform.image_size, resize=transform.resize))
-        self.workers = workers
-        self.labels = _labels(samples)
-        mine = shard_indices(len(samples), rank=rank, world_size=world_size)
-        self._parts = [list(mine[start : start + batch_size]) for start in range(0, len(mine), batch_size)]
-        self._keep = DecodedImages.bytes_needed(len(mine), self.transform) <= memory
-        self._kept: list[TrainingBatch] = []
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __iter__(self) -> Iterator[TrainingBatch]:
-        if self._kept:
-            yield from self._kept
-            return
-        read: list[TrainingBatch] = []
-        for batch in _read(self.samples, self.labels, self.transform, self._parts, workers=self.workers):
-            if self._keep:
-                read.append(batch)
-            yield batch
-        self._kept = read
-
-
-def _read(
+def read_parts(
     samples: Sequence[Sample],
     labels: Tensor,
     transform: Transform | Augmentation,
@@ -193,12 +139,29 @@ def _read(
     *,
     workers: int,
 ) -> Iterator[TrainingBatch]:
+    """Yield what `load_batches` reads of each part, with its labels.
+
+    Args:
+        samples: what `parts` refer to.
+        labels: int64 Tensor[n] of all samples.
+        transform: see `load_batches`.
+        parts: lists of indices.
+        workers: see `load_batches`.
+
+    Raises:
+        FbnError: a worker process died.
+    """
     for batch in load_batches(samples, transform=transform, batches=parts, workers=workers):
         good = [batch.indices[position] for position in batch.good]
         yield TrainingBatch(batch.images, labels[good], good, batch.failures)
 
 
-def _labels(samples: Sequence[Sample]) -> Tensor:
+def label_tensor(samples: Sequence[Sample]) -> Tensor:
+    """Return the labels of samples, int64 [n].
+
+    Raises:
+        UsageError: no sample, or an unlabelled one.
+    """
     if not samples:
         raise UsageError("expected at least one sample, got none")
     labels = torch.tensor([sample.label for sample in samples])  # [n]

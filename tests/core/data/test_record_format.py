@@ -96,9 +96,9 @@ def test_record_ends_where_the_next_begins() -> None:
         (b"", "byte 0: 0 bytes, too few for the start of a record: truncated"),
         (MAGIC + b"\0\0\0", "byte 0: 7 bytes, too few for the start of a record: truncated"),
         (b"\x89PNG\r\n\x1a\n", "byte 0: expected RecordIO's magic 0a23d7ce, found 89504e47: not RecordIO, or damaged"),
-        (part(0, b"abcd")[:-1], "byte 0: 4 bytes should follow, but there are 3: truncated or damaged"),
-        (part(0, b"abc")[:-1], "byte 0: 3 bytes should follow, but there are 3: truncated or damaged"),
-        (part(0, b"abcd", length=2**29 - 1), "byte 0: 536,870,911 bytes should follow, but there are 4: truncated"),
+        (part(0, b"abcd")[:-1], "byte 0: expected a part of 12 bytes, there are 11: truncated or damaged"),
+        (part(0, b"abc")[:-1], "byte 0: expected a part of 12 bytes, there are 11: truncated or damaged"),
+        (part(0, b"abcd", length=2**29 - 1), "byte 0: expected a part of 536,870,920 bytes, there are 12: truncated"),
         (part(2, b"abcd"), "byte 0: expected the start of a record, found a part of kind 2: damaged"),
         (part(3, b"abcd"), "byte 0: expected the start of a record, found a part of kind 3: damaged"),
         (part(4, b"abcd"), "byte 0: expected the start of a record, found a part of kind 4: damaged"),
@@ -107,7 +107,7 @@ def test_record_ends_where_the_next_begins() -> None:
         (part(1, b"abcd") + part(1, b"b"), "byte 12: expected the next part of a record, found a part of kind 1"),
         (part(1, b"abcd") + part(7, b"b"), "byte 12: expected the next part of a record, found a part of kind 7"),
         (part(1, b"abcd") + b"none of it", "byte 12: expected RecordIO's magic 0a23d7ce, found 6e6f6e65"),
-        (part(1, b"abcd") + part(3, b"b", length=9), "byte 12: 9 bytes should follow, but there are 4: truncated"),
+        (part(1, b"abcd") + part(3, b"b", length=9), "byte 12: expected a part of 20 bytes, there are 12: truncated"),
     ],
 )
 def test_damaged_record_is_refused_with_its_byte(framed: bytes, message: str) -> None:
@@ -124,7 +124,7 @@ def test_byte_of_a_message_counts_from_the_start_of_the_file() -> None:
 
 
 def test_record_that_reaches_behind_its_place_is_refused() -> None:
-    with pytest.raises(ImageError, match="byte 0: 9 bytes should follow, but there are 4"):
+    with pytest.raises(ImageError, match="byte 0: expected a part of 20 bytes, there are 12"):
         parse(part(0, b"ninebytes"), end=12)
 
 

@@ -1,6 +1,7 @@
 """RecordIO as a data set: splits, class names, labels and the places of images."""
 
 import os
+import pickle
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,13 @@ def test_folder_has_a_split_for_each_file_and_its_classes_from_the_list(root: Pa
     assert [read_sample(sample) for sample in dataset.samples] == [
         b"image0", b"image1", b"image2", b"image3", b"image0", b"image1",
     ]  # fmt: skip
+
+
+def test_data_set_travels_to_other_processes(root: Path) -> None:
+    dataset = open_dataset(root)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy == dataset
+    assert read_sample(copy.samples[3]) == b"image3"
 
 
 def test_single_file_holds_training_images(root: Path) -> None:
@@ -147,7 +155,7 @@ def header(count: int, label: float, rest: bytes = b"") -> bytes:
         (header(2**32 - 1, 0), "record 1 has a vector of 4,294,967,295 labels"),
         (frame_record(b"short"), "a record of 5 bytes, too short for an image record's 24"),
         (b"JUNKJUNK", "expected RecordIO's magic 0a23d7ce, found 4a554e4b: not RecordIO, or damaged"),
-        (header(0, 0)[:20], "24 bytes should follow, but there are 12: truncated or damaged"),
+        (header(0, 0)[:20], "expected a part of 32 bytes, there are 20: truncated or damaged"),
     ],
 )
 def test_record_that_is_no_image_of_a_class_is_refused_with_its_byte(
@@ -198,6 +206,17 @@ def test_index_of_another_file_is_refused(root: Path) -> None:
     assert str(caught.value) == (
         f"{root / 'train.rec'}: byte 36: no record begins here, as {index} says; remove the index, or make it anew"
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "where"), [(50, "byte 40: expected a part of 40 bytes, there are 10"), (3, "byte 0: ")]
+)
+def test_file_that_is_cut_off_is_called_that_though_its_index_is_whole(root: Path, size: int, where: str) -> None:
+    os.truncate(root / "train.rec", size)
+    with pytest.raises(DataError) as caught:
+        open_dataset(root)
+    assert str(caught.value).startswith(f"{root / 'train.rec'}: {where}")
+    assert "truncated" in str(caught.value)
 
 
 def test_fingerprint_knows_the_file_and_the_places(root: Path) -> None:

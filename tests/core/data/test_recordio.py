@@ -107,10 +107,13 @@ def test_what_is_no_file_is_named_at_once(tmp_path: Path, make: Callable[[Path],
     [
         (lambda data: b"\0" + data[1:], "byte 0: expected RecordIO's magic 0a23d7ce, found 0023d7ce"),
         (lambda data: data[:48] + b"JUNK" + data[52:], "byte 48: expected RecordIO's magic 0a23d7ce, found 4a554e4b"),
-        (lambda data: data[:-1], "byte 48: 100 bytes should follow, but there are 99: truncated or damaged"),
-        (lambda data: data[:36], "byte 28: 4 bytes should follow, but there are 0: truncated or damaged"),
+        (lambda data: data[:-1], "byte 48: expected a part of 108 bytes, there are 107: truncated or damaged"),
+        (lambda data: data[:36], "byte 28: expected a part of 12 bytes, there are 8: truncated or damaged"),
         (lambda data: data + MAGIC, "byte 156: 4 bytes, too few for the start of a record: truncated"),
-        (lambda data: data[:52] + b"\xff\xff\xff\x1f" + data[56:], "byte 48: 536,870,911 bytes should follow, but"),
+        (
+            lambda data: data[:52] + b"\xff\xff\xff\x1f" + data[56:],
+            "byte 48: expected a part of 536,870,920 bytes, there are 108: ",
+        ),
     ],
     ids=["first magic", "fourth magic", "last byte", "second part", "half a record more", "huge length"],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.engine.sources import expand_sources
+from birdnet_cli.core.data import ImageRecord, read_sample, write_records
+from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import DataError
 
 
@@ -102,3 +103,47 @@ def test_a_circle_of_links_does_not_go_on_for_ever(album: Path) -> None:
 def test_nothing_is_looked_at_before_it_is_asked_for(album: Path) -> None:
     paths = expand_sources([str(album / "b.jpg"), str(album / "no*match")])
     assert next(paths) == album / "b.jpg"
+
+
+@pytest.fixture
+def records(album: Path) -> Path:
+    with write_records(album / "a.rec") as writer:
+        for number in range(3):
+            writer.write(ImageRecord((0.5,), number, 0, str(number).encode()))
+    return album / "a.rec"
+
+
+def named(*paths: Path) -> list[str]:
+    return [sample.name for sample in list_samples(paths)]
+
+
+def test_a_record_file_is_its_records_whatever_their_labels(album: Path, records: Path) -> None:
+    assert named(album / "b.jpg", records, album / "c.bmp") == [
+        str(album / "b.jpg"), f"{records}#0", f"{records}#1", f"{records}#2", str(album / "c.bmp"),
+    ]  # fmt: skip
+    samples = list(list_samples([records]))
+    assert [read_sample(sample) for sample in samples] == [b"0", b"1", b"2"]
+    assert [sample.location for sample in samples] == named(records)
+
+
+def test_a_single_record_can_be_named(records: Path) -> None:
+    assert named(Path(f"{records}#2")) == [f"{records}#2"]
+    with pytest.raises(DataError, match=r"a\.rec: expected the number of a record, 0 to 2; got 3"):
+        named(Path(f"{records}#3"))
+
+
+def test_a_file_that_is_named_like_a_record_is_that_file(records: Path) -> None:
+    path = Path(f"{records}#2")
+    path.write_bytes(b"an image")
+    (sample,) = list_samples([path])
+    assert (sample.record, read_sample(sample)) == (None, b"an image")
+
+
+def test_a_record_file_that_is_not_there_is_a_row(album: Path) -> None:
+    assert named(album / "no.rec", album / "no.rec#1") == [str(album / "no.rec"), str(album / "no.rec#1")]
+
+
+def test_a_damaged_record_file_is_an_error_with_its_byte(records: Path) -> None:
+    records.write_bytes(b"no records")
+    with pytest.raises(DataError, match=r"a\.rec: byte 0: expected RecordIO's magic"):
+        named(records)
