@@ -95,7 +95,8 @@ def _build_features(
 ) -> tuple[nn.Sequential, int]:
     if name.startswith("inception") and (blocks, width) != (None, None):
         raise UsageError(f"{name} has no blocks and no width to choose; the ResNets have")
-    if min(blocks if isinstance(blocks, tuple) else (blocks or 1,)) < 1 or (width is not None and width < 1):
+    numbers = blocks if isinstance(blocks, tuple) else (blocks,)
+    if any(number is not None and number < 1 for number in (*numbers, width)):
         raise UsageError(f"expected blocks and width of at least 1, got blocks={blocks} and width={width}")
     if name == "inception_bn_small":
         return build_inception_bn_small()

@@ -1,9 +1,11 @@
 """The quadratic term of a Factorized Bilinear layer, [N, C, H, W] -> [N, O, h, w]: sum_k s_k (f_ok . x)^2."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.ops.fb_quadratic_reference import fb_quadratic_backward_reference, fb_quadratic_reference
@@ -174,6 +176,20 @@ def _mapped(_info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tup
     return (torch.stack([out for out, _ in outputs]), outputs[0][1]), (0, None)
 
 
+def _count_flops(_x: Any, weight: tuple[int, ...], *_: Any, out_shape: Any, **__: Any) -> int:
+    # Of the products f_ok . x alone, as PyTorch counts a convolution's.
+    N, _, h, w = out_shape[0]
+    return 2 * int(N * h * w) * math.prod(weight)
+
+
+def _count_backward_flops(
+    grad: tuple[int, ...], _x: Any, weight: tuple[int, ...], _scale: Any, products: Any, *rest: Any, **__: Any
+) -> int:
+    N, _, h, w = grad
+    number = int(sum(rest[-1])) + (products is None)
+    return 2 * N * h * w * math.prod(weight) * number
+
+
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     x, weight, scale, *rest, keep = inputs
     ctx.rest = rest
@@ -200,6 +216,8 @@ define_op(
     reference=fb_quadratic_backward_reference,
     fake=_empty_gradients,
 )
+register_flop_formula(torch.ops.fbn.fb_quadratic)(_count_flops)
+register_flop_formula(torch.ops.fbn.fb_quadratic_backward)(_count_backward_flops)
 torch.library.register_autograd("fbn::fb_quadratic", _backward, setup_context=_save_for_backward, lib=LIBRARY)
 torch.library.register_vmap("fbn::fb_quadratic", _mapped, lib=LIBRARY)
 forbid_double_backward("fb_quadratic")

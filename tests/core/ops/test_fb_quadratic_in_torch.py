@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from birdnet_cli.core.ops import fb_quadratic
 
@@ -152,6 +153,16 @@ def test_vmap_equals_a_loop(dims):
         for b in range(3)
     ]
     torch.testing.assert_close(mapped, torch.stack(each))
+
+
+@pytest.mark.parametrize(("scale", "products"), [("none", 3), ("batch", 4)], ids=["kept", "computed again"])
+def test_flops_are_those_of_the_products(scale, products):
+    x, weight = draw(2, 4, 5, 6).requires_grad_(), draw(6, 3, 4, 1, 1, seed=1).requires_grad_()
+
+    with FlopCounterMode(display=False) as counter:
+        fb_quadratic(x, weight, diagonal=True, scale=SCALES[scale]).sum().backward()
+
+    assert counter.get_total_flops() == products * 2 * (2 * 5 * 6) * (6 * 3 * 4)
 
 
 @pytest.mark.parametrize(("dtype", "result"), [(torch.float16, torch.float32), (torch.float64, torch.float64)], ids=str)
