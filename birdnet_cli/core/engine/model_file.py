@@ -27,7 +27,7 @@ FORMAT = 1
 METADATA_KEY = "fbn_model"
 GROUPS = ("head", "pooling", "backbone")
 HEADER_FIELDS = {
-    "classes": list, "backbone": dict, "transform": dict, "flip": bool, "head": dict,
+    "classes": list, "backbone": dict, "transform": dict, "flip": bool, "pooling": dict, "head": dict,
     "provenance": dict,
 }  # fmt: skip
 BACKBONE_FIELDS = {"backbone": str, "layer": str, "weights_sha256": str, "preprocessing": dict, "embedded": bool}
@@ -73,9 +73,10 @@ class ModelDescription:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
             raise ModelFileError(f"model format {found!r}; this version of fbn reads format {FORMAT}")
-        _require_fields("the header", document, HEADER_FIELDS)
-        if document.get("pooling", "") is not None:
-            _require_fields("the header", document, {"pooling": dict})
+        # Without a pooling the head takes the feature map; that must be said, not left out.
+        pooled = "pooling" not in document or document["pooling"] is not None
+        required = HEADER_FIELDS if pooled else {key: kind for key, kind in HEADER_FIELDS.items() if key != "pooling"}
+        _require_fields("the header", document, required)
         if not all(isinstance(name, str) for name in document["classes"]):
             raise ModelFileError("the header's class names are not all text")
         _require_fields("the header's backbone", document["backbone"], BACKBONE_FIELDS)

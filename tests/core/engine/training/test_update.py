@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from birdnet_cli.core.data import TrainingBatch
+from birdnet_cli.core.engine.training import update
 from birdnet_cli.core.engine.training.arithmetic import create_scaler
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
@@ -235,3 +236,25 @@ def test_mixed_images_have_no_top1() -> None:
     outcome = apply(updater(classifier, mixup=0.4), batch())
     assert outcome.applied
     assert outcome.right is None
+
+
+@pytest.mark.parametrize(("sync", "streams"), [(True, [0, 0]), (False, [3, 3])])
+def test_masks_are_the_same_in_all_processes_or_each_process_s_own(
+    monkeypatch: pytest.MonkeyPatch, sync: bool, streams: list[int]
+) -> None:
+    seen: list[tuple[tuple[int, ...], int]] = []
+    monkeypatch.setattr(update, "reseed_drop_factors", lambda _module, *key, stream: seen.append((key, stream)))
+    made = updater(small_classifier(), sync_masks=sync, accumulate=2, seed=7)
+    # Only the rank matters here: a group of one exchanges nothing.
+    made.processes = Processes(CPU, rank=3)
+    apply(made, batch(), step=5)
+    assert [key for key, _ in seen] == [(7, 5, 0), (7, 5, 1)]
+    assert [stream for _, stream in seen] == streams
+
+
+@pytest.mark.slow
+def test_a_compiled_update_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, compiled = small_classifier(), small_classifier()
+    apply(updater(plain), batch())
+    apply(updater(compiled, compile=True), batch())
+    torch.testing.assert_close(parameters(compiled), parameters(plain), rtol=1e-4, atol=1e-5)
