@@ -11,20 +11,32 @@ from birdnet_cli._version import __version__
 if TYPE_CHECKING:
     from birdnet_cli.core.cache import FeatureCache
     from birdnet_cli.core.data import open_dataset
-    from birdnet_cli.core.engine import Model, compare, evaluate, extract, load_model, predict, train_head, write_report
+    from birdnet_cli.core.engine import (
+        Model,
+        compare,
+        evaluate,
+        extract,
+        finetune,
+        load_model,
+        predict,
+        train_head,
+        write_report,
+    )
     from birdnet_cli.core.errors import FbnError
-    from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
+    from birdnet_cli.core.recipe import ExtractSettings, FinetuneSettings, HeadSettings
 
 __all__ = [
     "ExtractSettings",
     "FbnError",
     "FeatureCache",
+    "FinetuneSettings",
     "HeadSettings",
     "Model",
     "__version__",
     "compare",
     "evaluate",
     "extract",
+    "finetune",
     "load_model",
     "open_dataset",
     "predict",
@@ -36,11 +48,13 @@ _HOMES = {
     "ExtractSettings": "birdnet_cli.core.recipe",
     "FbnError": "birdnet_cli.core.errors",
     "FeatureCache": "birdnet_cli.core.cache",
+    "FinetuneSettings": "birdnet_cli.core.recipe",
     "HeadSettings": "birdnet_cli.core.recipe",
     "Model": "birdnet_cli.core.engine",
     "compare": "birdnet_cli.core.engine",
     "evaluate": "birdnet_cli.core.engine",
     "extract": "birdnet_cli.core.engine",
+    "finetune": "birdnet_cli.core.engine",
     "load_model": "birdnet_cli.core.engine",
     "open_dataset": "birdnet_cli.core.data",
     "predict": "birdnet_cli.core.engine",

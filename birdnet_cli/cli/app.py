@@ -19,6 +19,7 @@ from birdnet_cli.cli.demo import demo
 from birdnet_cli.cli.doctor import doctor
 from birdnet_cli.cli.evaluate import evaluate
 from birdnet_cli.cli.extract import extract
+from birdnet_cli.cli.finetune import finetune
 from birdnet_cli.cli.kernels import kernels_app
 from birdnet_cli.cli.models import models_app
 from birdnet_cli.cli.predict import predict
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(extract)
 app.command("train-head")(train_head)
+app.command()(finetune)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 
 __all__ = [
     "CacheError",
+    "CheckpointError",
     "DataError",
     "FbnError",
     "ImageError",
     "KernelError",
     "ModelFileError",
     "NumericsError",
+    "TrainingInterruptedError",
     "UnknownNameError",
     "UsageError",
     "WeightsError",
@@ -69,6 +71,10 @@ class CacheError(FbnError):
     """A feature cache is absent, unfinished, damaged, locked, or was made with other settings."""
 
 
+class CheckpointError(FbnError):
+    """A training's checkpoints are absent, all damaged, or were made with other settings or data."""
+
+
 class KernelError(FbnError):
     """A compiled kernel cannot be built or loaded; the message ends with the compiler's last lines.
 
@@ -94,6 +100,19 @@ class ModelFileError(FbnError):
 
 class NumericsError(FbnError):
     """A value is not finite where the computation needs it to be."""
+
+
+class TrainingInterruptedError(FbnError):
+    """A signal stopped a training, which has saved itself.
+
+    Args:
+        message: where it stopped, and how to go on.
+        number: the signal.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def near_matches(name: str, known: Iterable[str]) -> list[str]:

@@ -186,7 +186,7 @@ def test_a_malformed_override_is_refused_as_it_was_written(text: str, message: s
     "text", ["", "just text", "[extract, head]", "extract: 3", "extract:", "extract: [seed, 1]"], ids=repr
 )
 def test_a_recipe_that_is_no_mapping_of_mappings_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match=r"mine\.yaml: a recipe is a mapping of sections \(extract, head\)"):
+    with pytest.raises(UsageError, match=r"mine\.yaml: a recipe is a mapping of sections \(extract, head, finetune\)"):
         load_recipe(write_recipe(tmp_path, text))
 
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "offline": ("onnx", "VGG16's weights without a download"),
     "timm": ("timm", "backbones named timm:NAME"),
     "report": ("jinja2", "fbn evaluate --report"),
+    "track": ("tensorboard", "training curves in TensorBoard"),
 }
 
 

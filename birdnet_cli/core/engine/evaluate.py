@@ -125,6 +125,8 @@ def _image_logits(
 def _cached_logits(
     path: Path, cache: FeatureCache, model: Model, split: str, failed: list[str], progress: Progress
 ) -> Iterator[_Scored]:
+    if model.description.pooling is None:
+        raise CacheError(f"{path}: the model takes whole feature maps, and caches hold none: give it images")
     name = pooling_name(model.description.pooling)
     _require_same_features(path, cache, model)
     wanted = np.flatnonzero([one == split for one in cache.splits])

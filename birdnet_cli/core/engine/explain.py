@@ -1,8 +1,8 @@
 """Images + a model -> where in each image the evidence for a class lies, exactly: the map sums to the logit.
 
-The head is linear in the descriptor and the descriptor is a scaled sum over positions, so a logit is a sum over
-positions plus the class's bias. The difference of two logits is such a sum as well: what speaks for one look-alike and
-against the other.
+A linear head's descriptor is a scaled sum over positions, and a head on feature maps averages over them, so a logit is
+a sum over positions plus the class's bias. The difference of two logits is such a sum as well: what speaks for one
+look-alike and against the other.
 """
 
 import json
@@ -18,9 +18,10 @@ from birdnet_cli.core.data import Batch
 from birdnet_cli.core.engine.evidence_figure import draw_evidence
 from birdnet_cli.core.engine.predict import Model, Prediction
 from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.heads import LinearHead
 from birdnet_cli.core.poolings import divide_evidence
 
-__all__ = ["Evidence", "EvidenceWriter", "explain_logits"]
+__all__ = ["Evidence", "EvidenceWriter", "explain_logits", "logit_biases"]
 
 LIST_NAME = "evidence.jsonl"
 
@@ -61,17 +62,42 @@ def explain_logits(model: Model, images: Tensor, *, labels: Sequence[int], versu
         versus: a class whose logit is subtracted.
 
     Returns:
-        Tensor[N, h, w], float32, on the model's device; with the class's bias its sum is the logit.
+        Tensor[N, h, w], float32, on the model's device; with the bias of `logit_biases` its sum is the logit.
     """
+    feature_map = model.describer.feature_map(images)
+    if not isinstance(model.head, LinearHead):
+        return _explain_average(model, feature_map, labels, versus)
     (pooling,) = model.describer.poolings.values()
     weight = model.head.weight[list(labels)]  # [N, D]
     if versus is not None:
         weight = weight - model.head.weight[versus]
-    evidence = divide_evidence(pooling, model.describer.feature_map(images), weight)
+    evidence = divide_evidence(pooling, feature_map, weight)
     if model.describer.flip:
         mirrored = divide_evidence(pooling, model.describer.feature_map(images.flip(-1)), weight)
         evidence = (evidence + mirrored.flip(-1)) / 2
     return evidence
+
+
+@torch.inference_mode()
+def logit_biases(model: Model) -> Tensor:
+    """Return the part of each class's logit that no position contributes to: float32 Tensor[K], on the CPU.
+
+    It is b of a linear head, and what a head on feature maps answers to a map of zeros.
+    """
+    if isinstance(model.head, LinearHead):
+        return model.head.bias.cpu()
+    nothing = torch.zeros(1, model.describer.backbone.channels, 1, 1, device=model.describer.device)
+    biases: Tensor = model.head(nothing)[0]
+    return biases.float().cpu()
+
+
+def _explain_average(model: Model, x: Tensor, labels: Sequence[int], versus: int | None) -> Tensor:
+    """Return [N, h, w] of a head that is the mean over positions of a function of each."""
+    N, C, h, w = x.shape
+    each = model.head(x.permute(0, 2, 3, 1).reshape(-1, C, 1, 1)).float().view(N, h, w, -1)
+    each = (each - logit_biases(model).to(each.device)) / (h * w)
+    evidence = torch.stack([one[..., label] for one, label in zip(each, labels, strict=True)])
+    return evidence if versus is None else evidence - each[..., versus]
 
 
 class EvidenceWriter:
@@ -112,11 +138,11 @@ class EvidenceWriter:
                 stream.write(json.dumps(evidence.to_json()) + "\n")
 
     def _explain(self, images: Tensor, rows: Sequence[Prediction]) -> list[Evidence]:
-        head, classes = self.model.head, self.model.classes
+        classes, bias_of = self.model.classes, logit_biases(self.model)
         versus = None if self.versus is None else classes.index(self.versus)
         labels = [self._label(row) for row in rows]
         maps = explain_logits(self.model, images, labels=labels, versus=versus).cpu()
-        biases = head.bias[labels] - (0 if versus is None else head.bias[versus])
+        biases = bias_of[labels] - (0 if versus is None else bias_of[versus])
         return [
             Evidence(row.path, classes[label], self.versus, float(one.sum() + bias), float(bias), one)
             for row, label, bias, one in zip(rows, labels, biases.tolist(), maps, strict=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from birdnet_cli.core.engine.predict import Model
 from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.heads import LinearHead
 from birdnet_cli.core.poolings import pooling_name
 
 __all__ = ["describe_model"]
@@ -15,8 +16,8 @@ def describe_model(model: Model) -> dict[str, Any]:
 
     Returns:
         `file` and its `sha256` (None if it was not read from one); `backbone`, `transform`, `flip`; `pooling` and
-        `dimensions`; `head` with C, calibration and cross-validation; `provenance` of its training; and
-        `evaluated_with`, the software of now.
+        `dimensions` (None where the head takes whole feature maps); `head` with C, calibration and cross-validation;
+        `provenance` of its training; and `evaluated_with`, the software of now.
     """
     description = model.description
     digest = None
@@ -29,8 +30,8 @@ def describe_model(model: Model) -> dict[str, Any]:
         "backbone": description.backbone,
         "transform": description.transform.model_dump(),
         "flip": description.flip,
-        "pooling": pooling_name(description.pooling),
-        "dimensions": model.head.weight.shape[1],
+        "pooling": None if description.pooling is None else pooling_name(description.pooling),
+        "dimensions": model.head.weight.shape[1] if isinstance(model.head, LinearHead) else None,
         "head": description.head | {"temperature": float(model.head.temperature)},
         "provenance": description.provenance,
         "evaluated_with": software_versions() | {"precision": str(model.describer.dtype).removeprefix("torch.")},

@@ -39,11 +39,13 @@ class ModelDescription:
 
     Attributes:
         classes: class names; logit k belongs to `classes[k]`.
-        backbone: `backbone` (its name), `layer`, `weights_sha256`, `weights_source`, `preprocessing`, `embedded`.
+        backbone: `backbone` (its name), `layer`, `weights_sha256`, `weights_source`, `preprocessing`, `embedded`; and
+            `network`, the settings of a network of `core.networks`.
         transform: how an image becomes the backbone's input.
         flip: whether descriptors average over the mirrored image.
-        pooling: the descriptor.
-        head: `head`, `C`, `class_weights`, `temperature`, `cross_validation`.
+        pooling: the descriptor; None where the head takes the feature map.
+        head: `head`, `C`, `class_weights`, `temperature`, `cross_validation`; of a fine-tuned model `finetune`, `step`
+            and `validation`, and `map`, the settings of a head that takes the feature map.
         provenance: fbn and torch versions, fingerprint of the cache that the head was solved on.
     """
 
@@ -51,13 +53,14 @@ class ModelDescription:
     backbone: dict[str, Any]
     transform: TransformSettings
     flip: bool
-    pooling: PoolingSettings
+    pooling: PoolingSettings | None
     head: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the header's JSON document."""
-        document = asdict(self) | {"transform": self.transform.model_dump(), "pooling": self.pooling.model_dump()}
+        pooling = self.pooling.model_dump() if self.pooling is not None else None
+        document = asdict(self) | {"transform": self.transform.model_dump(), "pooling": pooling}
         return {"format": FORMAT} | document
 
     @classmethod
@@ -70,14 +73,18 @@ class ModelDescription:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
             raise ModelFileError(f"model format {found!r}; this version of fbn reads format {FORMAT}")
-        _require_fields("the header", document, HEADER_FIELDS)
+        # Without a pooling the head takes the feature map; that must be said, not left out.
+        pooled = "pooling" not in document or document["pooling"] is not None
+        required = HEADER_FIELDS if pooled else {key: kind for key, kind in HEADER_FIELDS.items() if key != "pooling"}
+        _require_fields("the header", document, required)
         if not all(isinstance(name, str) for name in document["classes"]):
             raise ModelFileError("the header's class names are not all text")
         _require_fields("the header's backbone", document["backbone"], BACKBONE_FIELDS)
         _require_fields("the header's head", document["head"], {"head": str})
         try:
             transform = TransformSettings.model_validate(document["transform"])
-            pooling = PoolingSettings.model_validate(document["pooling"])
+            stored = document["pooling"]
+            pooling = PoolingSettings.model_validate(stored) if stored is not None else None
         except ValidationError as error:
             raise ModelFileError(f"the header's settings are not valid: {error.errors()[0]['msg']}") from error
         return cls(

@@ -20,8 +20,9 @@ class ModelEntry:
 
     @property
     def descriptor(self) -> str:
-        """The canonical name of the model's pooling."""
-        return pooling_name(self.description.pooling)
+        """The canonical name of the model's pooling; empty where the head takes the feature map."""
+        pooling = self.description.pooling
+        return pooling_name(pooling) if pooling is not None else ""
 
 
 def list_models(folder: Path) -> list[ModelEntry]:
@@ -42,7 +43,7 @@ def list_models(folder: Path) -> list[ModelEntry]:
 
 
 def find_model(folder: Path) -> Path:
-    """Return the newest model in `folder` or its `runs/`.
+    """Return the newest model in `folder` or its `runs/`; of one training the best, though the last is newer.
 
     Raises:
         ModelFileError: there is none.
@@ -50,4 +51,6 @@ def find_model(folder: Path) -> Path:
     entries = list_models(folder)
     if not entries:
         raise ModelFileError("no model: name one with -m or FBN_MODEL, or write one with fbn train-head")
-    return entries[0].path
+    newest = entries[0].path
+    best = newest.with_name("best.safetensors")
+    return best if newest.name == "last.safetensors" and best in [entry.path for entry in entries] else newest

@@ -10,16 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from birdnet_cli.core.backbones import Preprocessing, WeightSet, create_backbone
+from birdnet_cli.core.backbones import Preprocessing, WeightSet
 from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
 from birdnet_cli.core.engine.describer import Describer, resolve_device
 from birdnet_cli.core.engine.model_file import ModelDescription, read_model_file
+from birdnet_cli.core.engine.model_parts import Head, create_model_parts, create_trunk
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.engine.weights import find_recorded_weights
 from birdnet_cli.core.errors import FbnError, ModelFileError
-from birdnet_cli.core.heads import LinearHead
-from birdnet_cli.core.poolings import create_pooling
 
 __all__ = ["Guess", "Model", "Prediction", "load_model", "predict"]
 
@@ -58,7 +57,7 @@ class Model:
         name: the file's name, repeated in every row.
         description: its header.
         describer: backbone and pooling.
-        head: descriptor [N, D] -> logits [N, K].
+        head: descriptor [N, D], or feature map [N, C, h, w], -> logits [N, K].
         path: the file, where there is one.
     """
 
@@ -67,7 +66,7 @@ class Model:
         name: str,
         description: ModelDescription,
         describer: Describer,
-        head: LinearHead,
+        head: Head,
         *,
         path: Path | None = None,
     ) -> None:
@@ -86,8 +85,11 @@ class Model:
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
         """Return logits [N, K] of transformed uint8 images [N, 3, H, W]."""
-        (descriptor,) = self.describer(images).values()
-        result: Tensor = self.head(descriptor)
+        if self.description.pooling is None:
+            features = self.describer.feature_map(images)
+        else:
+            (features,) = self.describer(images).values()
+        result: Tensor = self.head(features)
         return result
 
     def rows(self, samples: Sequence[Sample], batch: Batch, k: int) -> list[Prediction]:
@@ -133,16 +135,15 @@ def load_model(
     try:
         preprocessing = Preprocessing.from_json(settings["preprocessing"])
         embedded = WeightSet("the embedded backbone", settings["weights_sha256"], tensors["backbone"], preprocessing)
-        backbone = create_backbone(
-            settings["backbone"], layer=settings["layer"], weights=recorded or embedded, preprocessing=preprocessing
-        )
-        pooling = create_pooling(description.pooling, channels=backbone.channels, nonnegative=backbone.nonnegative)
+        backbone = create_trunk(settings, weights=recorded or embedded, preprocessing=preprocessing)
+        pooling, head = create_model_parts(description, backbone)
     except FbnError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    head = LinearHead(pooling.dim, len(description.classes))
-    _load_state(path, "pooling", pooling, tensors["pooling"])
+    poolings = {"descriptor": pooling} if pooling is not None else {}
+    for part in poolings.values():
+        _load_state(path, "pooling", part, tensors["pooling"])
     _load_state(path, "head", head, tensors["head"])
-    describer = Describer(backbone, {"descriptor": pooling}, device=target, precision=precision, flip=description.flip)
+    describer = Describer(backbone, poolings, device=target, precision=precision, flip=description.flip)
     return Model(path.name, description, describer, head.to(target).eval(), path=path)
 
 
@@ -197,4 +198,5 @@ def _load_state(path: Path, group: str, module: torch.nn.Module, state: dict[str
     ]
     if problems:
         raise ModelFileError(f"{path}: the tensors do not fit the header: {'; '.join(problems[:5])}")
-    module.load_state_dict(state)
+    # A head on the feature map is built without values, since a header may ask for any size.
+    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in expected.values()))

@@ -1,14 +1,17 @@
 """Heads: descriptors [N, D] or feature maps [N, C, h, w] -> logits [N, K]."""
 
+from birdnet_cli.core.heads.calibrated_map_head import CalibratedMapHead
 from birdnet_cli.core.heads.drop_factor import DropFactor, reseed_drop_factors
 from birdnet_cli.core.heads.factorized_bilinear import FactorizedBilinear, FactorizedBilinearHead
 from birdnet_cli.core.heads.fit import HeadFit, fit_head
 from birdnet_cli.core.heads.initialize import initialize_weights
 from birdnet_cli.core.heads.linear import LinearHead
 from birdnet_cli.core.heads.map_heads import create_map_head, list_map_heads
-from birdnet_cli.core.heads.solver import Candidate, RowSource, list_heads
+from birdnet_cli.core.heads.solver import Candidate, RowSource, fit_temperature, list_heads
+from birdnet_cli.core.heads.trainable import TrainableHead
 
 __all__ = [
+    "CalibratedMapHead",
     "Candidate",
     "DropFactor",
     "FactorizedBilinear",
@@ -16,8 +19,10 @@ __all__ = [
     "HeadFit",
     "LinearHead",
     "RowSource",
+    "TrainableHead",
     "create_map_head",
     "fit_head",
+    "fit_temperature",
     "initialize_weights",
     "list_heads",
     "list_map_heads",

@@ -9,13 +9,15 @@ import torch
 from PIL import Image, ImageChops
 
 from birdnet_cli.core.engine.evidence_figure import draw_evidence
-from birdnet_cli.core.engine.explain import EvidenceWriter, explain_logits
+from birdnet_cli.core.engine.explain import EvidenceWriter, explain_logits, logit_biases
 from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.finetune import finetune
 from birdnet_cli.core.engine.predict import Guess, Model, Prediction, load_model, predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.engine.textures import small_settings
+from tests.core.engine.training.quick import quick_settings
 
 HEAD = HeadSettings(C=1000.0, calibrate=False)
 NAMES = ["max", "avg", "bilinear", "bilinear-reduce8", "bilinear-variance50", "compact-d64"]
@@ -64,6 +66,20 @@ def test_map_of_a_model_that_averages_over_the_mirrored_image_sums_too(
     # The mirrored image's map is the map's mirror image.
     mirrored = explain_logits(model, images.flip(-1), labels=[0, 0])
     torch.testing.assert_close(mirrored, maps.flip(-1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["fc", "fb"])
+def test_map_of_a_head_on_feature_maps_sums_to_the_logit(
+    textures: Path, tmp_path: Path, images: torch.Tensor, head: str
+) -> None:
+    quick = quick_settings(network="resnet164", blocks=1, width=4, layer=None, head=head, epochs=1)
+    model = load_model(finetune(textures, tmp_path / "run", settings=quick).model, device="cpu", precision="float32")
+    scores = model.logits(images) - logit_biases(model)
+    maps = explain_logits(model, images, labels=[0, 2])
+    torch.testing.assert_close(maps.sum((1, 2)), torch.stack([scores[0, 0], scores[1, 2]]), rtol=1e-4, atol=1e-4)
+    rival = explain_logits(model, images, labels=[0, 2], versus=1)
+    expected = torch.stack([scores[0, 0] - scores[0, 1], scores[1, 2] - scores[1, 1]])
+    torch.testing.assert_close(rival.sum((1, 2)), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_prediction_leaves_a_figure_and_a_map_for_every_good_image(

@@ -1,0 +1,135 @@
+"""Checkpoints: everything that an exact resumption needs, as safetensors and JSON, of which the last two are kept.
+
+`step-00000120.safetensors` holds the tensors; `step-00000120.json` the rest and the SHA-256 of the tensors' file. The
+JSON is written last and carries a digest of itself, so that a checkpoint counts only when all of it is there.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from birdnet_cli.core.atomic import replace_atomically, write_bytes_atomically
+from birdnet_cli.core.errors import CheckpointError
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = 1
+KEPT = 2
+NAME = re.compile(r"step-(\d{8,})\.json")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One checkpoint.
+
+    Attributes:
+        step: updates done.
+        tensors: by name.
+        document: JSON values.
+    """
+
+    step: int
+    tensors: dict[str, Tensor]
+    document: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint so that it appears whole or not at all, and remove all but the last two.
+
+    Args:
+        folder: created where needed.
+        checkpoint: what to keep.
+
+    Raises:
+        OSError: the disk refused; earlier checkpoints are as they were.
+    """
+    folder.mkdir(exist_ok=True)
+    document = folder / f"step-{checkpoint.step:08d}.json"
+    tensors = document.with_suffix(".safetensors")
+    # A checkpoint of the same step would for a moment have new tensors and an old digest.
+    document.unlink(missing_ok=True)
+    with replace_atomically(tensors) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}, temporary)
+        digest = _hash(temporary)
+    content = {
+        "format": FORMAT,
+        "step": checkpoint.step,
+        "tensors_sha256": digest,
+        "document": checkpoint.document,
+    }
+    write_bytes_atomically(document, json.dumps(content | {"sha256": _digest(content)}, indent=1).encode())
+    for step in _steps(folder)[KEPT:]:
+        for suffix in (".json", ".safetensors"):
+            (folder / f"step-{step:08d}{suffix}").unlink(missing_ok=True)
+    _remove_strays(folder)
+
+
+def load_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint that is whole, and a notice for each newer one that is not.
+
+    None was ever finished where a training was killed before its first; it then begins again.
+
+    Raises:
+        CheckpointError: there are some, but none is whole; the reasons are named.
+    """
+    notices: list[str] = []
+    steps = _steps(folder)
+    if not steps:
+        return None, ["no checkpoint was saved before the run ended: it begins again"]
+    for step in steps:
+        document = folder / f"step-{step:08d}.json"
+        try:
+            return _read(document, step), [f"{notice}; going on from step {step}" for notice in notices]
+        except (CheckpointError, OSError) as error:
+            notices.append(str(error))
+    raise CheckpointError(f"{folder}: nothing to resume from: {'; '.join(notices)}; start afresh with --overwrite")
+
+
+def _read(document: Path, step: int) -> Checkpoint:
+    try:
+        content = json.loads(document.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{document}: damaged: not JSON") from error
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
+        raise CheckpointError(f"{document}: damaged: it does not match its digest")
+    if content.get("format") != FORMAT or content.get("step") != step:
+        raise CheckpointError(f"{document}: checkpoint format {content.get('format')!r}; this fbn reads {FORMAT}")
+    file = document.with_suffix(".safetensors")
+    if not file.is_file():
+        raise CheckpointError(f"{file}: missing")
+    if _hash(file) != content["tensors_sha256"]:
+        raise CheckpointError(f"{file}: damaged: it does not match its digest")
+    try:
+        tensors = load_file(file)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{file}: damaged: {error}") from error
+    return Checkpoint(step, tensors, content["document"])
+
+
+def _steps(folder: Path) -> list[int]:
+    found = (NAME.fullmatch(path.name) for path in folder.glob("step-*.json"))
+    return sorted((int(match[1]) for match in found if match), reverse=True)
+
+
+def _remove_strays(folder: Path) -> None:
+    # A process that was killed while it saved leaves temporary files, or tensors without their document.
+    for path in [*folder.glob(".step-*.tmp"), *folder.glob("step-*.safetensors")]:
+        if path.suffix == ".tmp" or not path.with_suffix(".json").exists():
+            path.unlink(missing_ok=True)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,257 @@
+"""One training as a process runs it: from the command's arguments to the report."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatches, open_dataset
+from birdnet_cli.core.engine.model_file import ModelDescription, read_description
+from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
+from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
+from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint
+from birdnet_cli.core.engine.training.division import Division, divide
+from birdnet_cli.core.engine.training.ema import MovingAverage
+from birdnet_cli.core.engine.training.fit_reduction import fit_reduction
+from birdnet_cli.core.engine.training.init_from import adopt_settings
+from birdnet_cli.core.engine.training.interrupts import Interrupts
+from birdnet_cli.core.engine.training.optimizer import create_optimizer
+from birdnet_cli.core.engine.training.processes import Processes
+from birdnet_cli.core.engine.training.recompute import recompute_activations
+from birdnet_cli.core.engine.training.records import Records
+from birdnet_cli.core.engine.training.resume import agree_settings, require_same_data
+from birdnet_cli.core.engine.training.run_directory import RunDirectory
+from birdnet_cli.core.engine.training.schedule import check_schedule
+from birdnet_cli.core.engine.training.snapshot import TrainedParts, unpack
+from birdnet_cli.core.engine.training.state import TrainingState
+from birdnet_cli.core.engine.training.trainer import Trainer
+from birdnet_cli.core.engine.training.update import Updater
+from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
+from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.networks import describe_network
+from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
+
+__all__ = ["FinetuneReport", "Job", "run_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The arguments of `finetune`, as every process of a training gets them."""
+
+    data: Path
+    output: Path
+    settings: FinetuneSettings
+    data_format: str
+    bbox: bool
+    resume: bool
+    overwrite: bool
+    on_error: Literal["fail", "skip"]
+
+
+@dataclass(frozen=True)
+class FinetuneReport:
+    """What a training left.
+
+    Attributes:
+        output: the run directory.
+        model: the model file to use: `best.safetensors` where there were validation images, else `last.safetensors`.
+        steps: updates, those of earlier sessions included.
+        best_epoch: of the best validation, from 1; 0 without validation images.
+        best_top1: its top-1.
+        failures: `name: reason` of every training image that could not be read.
+        seconds: wall time of this session.
+        rank: of the process that returned it; 0 speaks for all.
+    """
+
+    output: Path
+    model: Path
+    steps: int
+    best_epoch: int
+    best_top1: float
+    failures: tuple[str, ...]
+    seconds: float
+    rank: int = 0
+
+    def summary(self) -> str:
+        """Return one line for people."""
+        best = f"; best validation top-1 {self.best_top1:.2%} in epoch {self.best_epoch}" if self.best_epoch else ""
+        return f"{self.model}: {self.steps:,} updates{best}; {self.seconds:.1f} s"
+
+
+def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> FinetuneReport:
+    """Train, as one of the processes that train together.
+
+    Args:
+        job: what to do.
+        processes: this one's place among them.
+        progress: follows rank 0.
+
+    Raises:
+        FbnError: as `core.engine.finetune.finetune`.
+    """
+    started = time.monotonic()
+    progress = progress if processes.writes else SilentTrainingProgress()
+    run = RunDirectory.open(job.output, resume=job.resume, overwrite=job.overwrite) if processes.writes else None
+    try:
+        # Rank 0 has the folder, or has given up, before the others do any work.
+        processes.wait()
+        state = _train(job, run, processes, progress)
+    finally:
+        if run is not None:
+            run.close()
+    name = "best" if state.best_epoch else "last"
+    return FinetuneReport(
+        output=job.output,
+        model=job.output / f"{name}.safetensors",
+        steps=state.step,
+        best_epoch=state.best_epoch,
+        best_top1=state.best_top1,
+        failures=tuple(state.failed),
+        seconds=time.monotonic() - started,
+        rank=processes.rank,
+    )
+
+
+def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: TrainingProgress) -> TrainingState:
+    dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
+    settings = _settle(job)
+    division = divide(dataset, settings)
+    if settings.patience is not None and not division.val:
+        raise UsageError("finetune.patience needs validation images: set finetune.val_fraction above 0")
+    fingerprint = division.fingerprint(dataset.classes)
+    dtype = resolve_training_precision(settings.precision, processes.device)
+    found = load_checkpoint(job.output / "checkpoints") if job.resume else None
+    checkpoint, notices = found if found is not None else (None, [])
+    if checkpoint is not None:
+        require_same_data(checkpoint.document["facts"], data=fingerprint, owner=job.output)
+    with reproducible(settings.deterministic), Interrupts() as interrupts:
+        parts, state = _build(
+            dataset, division, settings, checkpoint, dtype=dtype, processes=processes, progress=progress
+        )
+        if run is not None and not job.resume:
+            run.begin(settings, data=str(job.data))
+        if run is not None:
+            run.write_environment(_environment(processes, dtype))
+            for line in [*notices, _describe_start(division, settings, processes, dtype, state, checkpoint)]:
+                run.log(line)
+                progress.note(line)
+        updater = Updater(
+            parts.assembled.classifier, parts.optimizer, settings=settings, processes=processes, scaler=parts.scaler,
+            num_classes=len(dataset.classes), accumulate=state.accumulate,
+        )  # fmt: skip
+        shared: dict[str, Any] = {
+            "workers": settings.workers, "rank": processes.rank, "world_size": processes.world_size,
+            "batch_size": settings.batch_size,
+        }  # fmt: skip
+        augment = AugmentSettings.model_validate({key: getattr(settings, key) for key in AugmentSettings.model_fields})
+        trainer = Trainer(
+            parts,
+            updater,
+            train=TrainingBatches(division.train, transform=augment, seed=settings.seed, **shared),
+            val=EvaluationBatches(division.val, transform=settings, **shared) if division.val else None,
+            settings=settings,
+            processes=processes,
+            records=Records(
+                run,
+                parts,
+                settings=settings,
+                state=state,
+                facts={"data": fingerprint, "world_size": processes.world_size},
+                provenance={"software": software_versions(), "data": fingerprint, "precision": _name(dtype)},
+            ),
+            interrupts=interrupts,
+            progress=progress,
+            state=state,
+            on_error=job.on_error,
+        )
+        trainer.run()
+        return state
+
+
+def _settle(job: Job) -> FinetuneSettings:
+    settings = job.settings
+    if job.resume:
+        settings = agree_settings(job.output / "config.yaml", settings)
+    elif settings.init_from is not None:
+        settings = adopt_settings(settings, read_description(Path(settings.init_from)))
+    elif settings.network is not None:
+        settings = _as_published(settings)
+    check_schedule(settings)
+    return settings
+
+
+def _as_published(settings: FinetuneSettings) -> FinetuneSettings:
+    info = describe_network(str(settings.network))
+    published: dict[str, Any] = {"image_size": info.image_size, "factors": info.factors}
+    missing = {key: value for key, value in published.items() if key not in settings.model_fields_set}
+    return settings.model_copy(update=missing)
+
+
+def _build(
+    dataset: ImageDataset,
+    division: Division,
+    settings: FinetuneSettings,
+    checkpoint: Checkpoint | None,
+    *,
+    dtype: torch.dtype,
+    processes: Processes,
+    progress: TrainingProgress,
+) -> tuple[TrainedParts, TrainingState]:
+    assembled: Assembled
+    if checkpoint is not None:
+        assembled = rebuild(ModelDescription.from_json(checkpoint.document["description"]), dtype=dtype)
+    else:
+        assembled = assemble(settings, dataset.classes, dtype=dtype, progress=progress)
+    classifier = assembled.classifier.to(processes.device)
+    if not settings.channels_last:
+        classifier = classifier.to(memory_format=torch.contiguous_format)
+    if checkpoint is None:
+        fit_reduction(classifier, division.train, settings=settings, processes=processes, progress=progress)
+    if settings.checkpoint_activations:
+        classifier.run_backbone = recompute_activations(classifier.backbone)
+    head = list(classifier.head.parameters())
+    optimizer = create_optimizer(settings, backbone=classifier.backbone_parameters(), head=head)
+    average = MovingAverage(classifier, settings.ema_decay) if settings.ema_decay is not None else None
+    parts = TrainedParts(assembled, optimizer, create_scaler(dtype, processes.device), average)
+    return parts, unpack(checkpoint, parts) if checkpoint is not None else TrainingState(accumulate=settings.accumulate)
+
+
+def _describe_start(
+    division: Division,
+    settings: FinetuneSettings,
+    processes: Processes,
+    dtype: torch.dtype,
+    state: TrainingState,
+    checkpoint: Checkpoint | None,
+) -> str:
+    held = "held out of them" if division.carved else "of the data set"
+    val = f"{len(division.val):,} validation images {held}" if division.val else "no validation images"
+    before = checkpoint.document["facts"]["world_size"] if checkpoint is not None else processes.world_size
+    text = (
+        f"{len(division.train):,} training images, {val}; {settings.batch_size} per update on {processes.device} in "
+        f"{_name(dtype)}, {processes.world_size} process{'es' if processes.world_size > 1 else ''}"
+    )
+    if state.step:
+        text += f"; going on after step {state.step}"
+    if before != processes.world_size:
+        text += f" of a run of {before}: same images in the same order, but other roundings and BatchNorm statistics"
+    return text
+
+
+def _environment(processes: Processes, dtype: torch.dtype) -> dict[str, Any]:
+    device = processes.device
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "software": software_versions(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "processes": processes.world_size,
+        "precision": _name(dtype),
+    }
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
