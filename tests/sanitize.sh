@@ -23,5 +23,5 @@ export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrac
 # Tests that start compilers or other processes are about the build, not about the kernels. A finding ends the process at
 # once, so nothing may be captured, and the last name written is the test's.
 exec env LD_PRELOAD="$libraries" PYTHONMALLOC=malloc python -m pytest -v --capture=no -p no:cacheprovider \
-  "${@:-tests/core/ops}" --ignore tests/core/ops/native --ignore tests/core/ops/cuda \
-  --ignore tests/core/ops/test_library.py --ignore tests/core/ops/test_csrc.py
+  "${@:-tests/core/ops}" --ignore tests/core/ops/native --ignore tests/core/ops/test_library.py \
+  --ignore tests/core/ops/test_csrc.py
