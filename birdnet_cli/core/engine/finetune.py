@@ -7,6 +7,7 @@ from typing import Literal
 from birdnet_cli.core.engine.training.job import FinetuneReport, Job, run_job
 from birdnet_cli.core.engine.training.launch import launch
 from birdnet_cli.core.engine.training.processes import joined_processes, under_launcher
+from birdnet_cli.core.engine.training.settle import settle_settings
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
@@ -55,20 +56,20 @@ def finetune(
         FbnError: one of several processes died, or memory does not suffice.
     """
     progress = progress or SilentTrainingProgress()
+    if nproc < 1:
+        raise UsageError(f"expected 1 or more processes, got {nproc}")
+    if nproc > 1 and under_launcher():
+        raise UsageError("--nproc starts processes by itself: leave it out under torchrun, which has started some")
     job = Job(
         data=Path(data),
         output=Path(output),
-        settings=settings or FinetuneSettings(),
+        settings=settle_settings(settings or FinetuneSettings(), output=Path(output), resume=resume),
         data_format=data_format,
         bbox=bbox,
         resume=resume,
         overwrite=overwrite,
         on_error=on_error,
     )
-    if nproc < 1:
-        raise UsageError(f"expected 1 or more processes, got {nproc}")
-    if nproc > 1 and under_launcher():
-        raise UsageError("--nproc starts processes by itself: leave it out under torchrun, which has started some")
     if nproc > 1:
         return launch(job, nproc=nproc, progress=progress)
     with joined_processes(job.settings.device) as processes:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,3 +173,39 @@ def test_processes_are_not_started_twice(textures: Path, tmp_path: Path, monkeyp
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(UsageError, match="leave it out under torchrun"):
         finetune(textures, tmp_path / "run", settings=FinetuneSettings(), nproc=2)
+
+
+@pytest.mark.slow
+def test_a_signal_lets_several_processes_save_and_one_may_go_on(textures: Path, tmp_path: Path) -> None:
+    process = start(textures, "-o", "run", "--nproc", "2", "--epochs", "1000", "-b", "4", cwd=tmp_path)
+    wait_for_rows(process, tmp_path / "run", 3)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=40)
+    assert (process.returncode, out) == (143, "")
+    assert "error: stopped by SIGTERM after step " in err
+    assert "all is saved, go on with --resume" in err
+    assert "Traceback" not in err
+    rows = len(read_rows(tmp_path / "run", "step"))
+    process = start(textures, "-o", "run", "--resume", cwd=tmp_path)
+    wait_for_rows(process, tmp_path / "run", rows + 2)
+    process.kill()
+    _, err = process.communicate()
+    assert "of 2 processes: the same images in the same order, but other roundings" in err
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_as_well(textures: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    (tmp_path / "fbn.py").write_text("from birdnet_cli.cli.app import main\n\nmain()\n")
+    options = [option for key, value in SHARED.items() for option in ("--set", f"finetune.{key}={value}")]
+    done = subprocess.run(
+        [*torchrun, "fbn.py", "finetune", str(textures), "-o", "two", *QUICK, *options],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # One process speaks for both.
+    assert done.stdout.count("updates; best validation") == 1
+    alone = finetune(textures, tmp_path / "one", settings=quick_settings(**SHARED))
+    first, second = (read_rows(run, "loss", "val_loss") for run in (alone.output, tmp_path / "two"))
+    for one, other in zip(first, second, strict=True):
+        assert [float(value or 0) for value in other] == pytest.approx([float(value or 0) for value in one], abs=1e-5)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatches, open_dataset
-from birdnet_cli.core.engine.model_file import ModelDescription, read_description
+from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
 from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
@@ -16,22 +16,20 @@ from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpo
 from birdnet_cli.core.engine.training.division import Division, divide
 from birdnet_cli.core.engine.training.ema import MovingAverage
 from birdnet_cli.core.engine.training.fit_reduction import fit_reduction
-from birdnet_cli.core.engine.training.init_from import adopt_settings
 from birdnet_cli.core.engine.training.interrupts import Interrupts
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.engine.training.recompute import recompute_activations
 from birdnet_cli.core.engine.training.records import Records
-from birdnet_cli.core.engine.training.resume import agree_settings, require_same_data
+from birdnet_cli.core.engine.training.resume import require_same_data
 from birdnet_cli.core.engine.training.run_directory import RunDirectory
-from birdnet_cli.core.engine.training.schedule import check_schedule
+from birdnet_cli.core.engine.training.session import dtype_name, environment_facts, opening_line
 from birdnet_cli.core.engine.training.snapshot import TrainedParts, unpack
 from birdnet_cli.core.engine.training.state import TrainingState
 from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.networks import describe_network
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 
 __all__ = ["FinetuneReport", "Job", "run_job"]
@@ -39,7 +37,7 @@ __all__ = ["FinetuneReport", "Job", "run_job"]
 
 @dataclass(frozen=True)
 class Job:
-    """The arguments of `finetune`, as every process of a training gets them."""
+    """The arguments of `finetune`, as every process of a training gets them; the settings are settled."""
 
     data: Path
     output: Path
@@ -117,7 +115,7 @@ def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> Finet
 
 def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: TrainingProgress) -> TrainingState:
     dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
-    settings = _settle(job)
+    settings = job.settings
     division = divide(dataset, settings)
     if settings.patience is not None and not division.val:
         raise UsageError("finetune.patience needs validation images: set finetune.val_fraction above 0")
@@ -134,8 +132,8 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
         if run is not None and not job.resume:
             run.begin(settings, data=str(job.data))
         if run is not None:
-            run.write_environment(_environment(processes, dtype))
-            for line in [*notices, _describe_start(division, settings, processes, dtype, state, checkpoint)]:
+            run.write_environment(environment_facts(processes, dtype))
+            for line in [*notices, opening_line(division, settings, processes, dtype=dtype, checkpoint=checkpoint)]:
                 run.log(line)
                 progress.note(line)
         updater = Updater(
@@ -160,7 +158,7 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
                 settings=settings,
                 state=state,
                 facts={"data": fingerprint, "world_size": processes.world_size},
-                provenance={"software": software_versions(), "data": fingerprint, "precision": _name(dtype)},
+                provenance={"software": software_versions(), "data": fingerprint, "precision": dtype_name(dtype)},
             ),
             interrupts=interrupts,
             progress=progress,
@@ -169,25 +167,6 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
         )
         trainer.run()
         return state
-
-
-def _settle(job: Job) -> FinetuneSettings:
-    settings = job.settings
-    if job.resume:
-        settings = agree_settings(job.output / "config.yaml", settings)
-    elif settings.init_from is not None:
-        settings = adopt_settings(settings, read_description(Path(settings.init_from)))
-    elif settings.network is not None:
-        settings = _as_published(settings)
-    check_schedule(settings)
-    return settings
-
-
-def _as_published(settings: FinetuneSettings) -> FinetuneSettings:
-    info = describe_network(str(settings.network))
-    published: dict[str, Any] = {"image_size": info.image_size, "factors": info.factors}
-    missing = {key: value for key, value in published.items() if key not in settings.model_fields_set}
-    return settings.model_copy(update=missing)
 
 
 def _build(
@@ -217,41 +196,3 @@ def _build(
     average = MovingAverage(classifier, settings.ema_decay) if settings.ema_decay is not None else None
     parts = TrainedParts(assembled, optimizer, create_scaler(dtype, processes.device), average)
     return parts, unpack(checkpoint, parts) if checkpoint is not None else TrainingState(accumulate=settings.accumulate)
-
-
-def _describe_start(
-    division: Division,
-    settings: FinetuneSettings,
-    processes: Processes,
-    dtype: torch.dtype,
-    state: TrainingState,
-    checkpoint: Checkpoint | None,
-) -> str:
-    held = "held out of them" if division.carved else "of the data set"
-    val = f"{len(division.val):,} validation images {held}" if division.val else "no validation images"
-    before = checkpoint.document["facts"]["world_size"] if checkpoint is not None else processes.world_size
-    text = (
-        f"{len(division.train):,} training images, {val}; {settings.batch_size} per update on {processes.device} in "
-        f"{_name(dtype)}, {processes.world_size} process{'es' if processes.world_size > 1 else ''}"
-    )
-    if state.step:
-        text += f"; going on after step {state.step}"
-    if before != processes.world_size:
-        text += f" of a run of {before}: same images in the same order, but other roundings and BatchNorm statistics"
-    return text
-
-
-def _environment(processes: Processes, dtype: torch.dtype) -> dict[str, Any]:
-    device = processes.device
-    return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "software": software_versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "processes": processes.world_size,
-        "precision": _name(dtype),
-    }
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
