@@ -15,7 +15,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "large.yaml").write_text(TEXT, encoding="utf-8")
     (folder / "another.yaml").write_text("# Small.\nhead: {cv: 3}\n", encoding="utf-8")
-    monkeypatch.setattr(recipe, "_recipe_directory", lambda: folder)
+    monkeypatch.setattr(recipe.resolve, "_recipe_directory", lambda: folder)
     return folder
 
 

@@ -122,7 +122,7 @@ def test_an_unknown_section_is_refused_whichever_is_asked_for(tmp_path: Path) ->
 
 def test_an_unknown_recipe_is_refused_with_its_near_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cub-bilinear.yaml").write_text("head: {}")
-    monkeypatch.setattr(recipe, "_recipe_directory", lambda: tmp_path)
+    monkeypatch.setattr(recipe.resolve, "_recipe_directory", lambda: tmp_path)
     assert list_recipes() == {"cub-bilinear": tmp_path / "cub-bilinear.yaml"}
     with pytest.raises(UnknownNameError, match="recipe 'cub-bilinar': did you mean cub-bilinear"):
         find_recipe("cub-bilinar")
