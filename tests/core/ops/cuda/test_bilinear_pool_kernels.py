@@ -122,6 +122,17 @@ def test_many_portions_equal_one(emulated, dtype, packed):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
+def test_more_images_than_a_grid_holds(emulated):
+    x = torch.tensor([1.0, -2.0, 0.0, 4.0]).repeat(16_385).view(-1, 1, 1)
+
+    descriptor, scale = emulated.ops.bilinear_pool(x, False, True)
+
+    assert len(x) > 65_535
+    assert torch.equal(descriptor.flatten(), (x != 0).float().flatten())
+    assert torch.equal(scale, torch.where(x == 0, 0, 1 / x.abs()).flatten())
+
+
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 def test_the_order_of_threads_changes_no_bit(emulated, dtype, packed):
