@@ -85,7 +85,7 @@ def test_quick_measures_one_shape_and_compiles_nothing(fbn: Fbn, monkeypatch: py
     done = fbn("bench", "ops", "--quick")
     assert done.code == 0, done.err
     (call,) = calls
-    assert (call["ops"], call["repeats"]) == (["bilinear_pool", "compact_bilinear_pool"], 3)
+    assert (call["ops"], call["repeats"]) == (["bilinear_pool", "compact_bilinear_pool", "fb_quadratic"], 3)
     assert [str(shape) for shape in call["shapes"]] == ["8x512x196"]
     assert "fbn" in call["contenders"]
     assert "compile" not in call["contenders"]

@@ -45,9 +45,9 @@ def test_all_contenders_compute_the_same_inner_products(op: str) -> None:
     """Packed and full forms have inner products in common, not values."""
     x = torch.rand(3, 7, 10, generator=torch.Generator().manual_seed(0)) + 0.1
     results = {
-        name: contender.forward(x)
+        name: contender.forward(x).detach().flatten(1)
         for name, contender in create_op_bench(op).contenders(7, CPU).items()
-        if name != "compile"
+        if name not in ("compile", "fbn-drop")  # the second computes with half of the factors
     }
     expected = results["eager"] @ results["eager"].T
     for result in results.values():

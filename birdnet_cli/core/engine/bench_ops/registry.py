@@ -7,11 +7,16 @@ import torch
 from birdnet_cli.core.engine.bench_ops.bilinear_pool import BILINEAR_POOL
 from birdnet_cli.core.engine.bench_ops.compact_bilinear_pool import COMPACT_BILINEAR_POOL
 from birdnet_cli.core.engine.bench_ops.contender import OpBench
+from birdnet_cli.core.engine.bench_ops.fb_quadratic import FB_QUADRATIC
 from birdnet_cli.core.errors import UnknownNameError
 
 __all__ = ["create_op_bench", "list_contenders", "list_op_benches"]
 
-OP_BENCHES = {"bilinear_pool": BILINEAR_POOL, "compact_bilinear_pool": COMPACT_BILINEAR_POOL}
+OP_BENCHES = {
+    "bilinear_pool": BILINEAR_POOL,
+    "compact_bilinear_pool": COMPACT_BILINEAR_POOL,
+    "fb_quadratic": FB_QUADRATIC,
+}
 
 
 def create_op_bench(name: str) -> OpBench:

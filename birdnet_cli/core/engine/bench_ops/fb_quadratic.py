@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from birdnet_cli.core.engine.bench_ops.contender import Contender, OpBench, Shape
 from birdnet_cli.core.ops import fb_quadratic
 
-__all__ = ["CLASSES", "FACTORS", "fb_contenders", "replicated_bytes"]
+__all__ = ["FB_QUADRATIC", "fb_contenders", "replicated_bytes"]
 
 # The CIFAR-100 networks of the paper.
 CLASSES = 100
@@ -89,3 +90,17 @@ def _replicate(x: Tensor, f: Tensor) -> Tensor:
     form = (torch.bmm(f.mT, torch.bmm(f, columns)) * columns).sum(1)
     form = form - torch.bmm(f.square().sum(1, keepdim=True), columns.square())[:, 0]
     return form.view(-1, N, L).transpose(0, 1)
+
+
+def _contenders(channels: int, device: torch.device) -> Mapping[str, Contender]:
+    ways = {name: Contender(way) for name, way in fb_contenders(channels, device).items()}
+    return ways | {"replicate": Contender(ways["replicate"].forward, lambda shape: replicated_bytes(*shape))}
+
+
+def _flops(shape: Shape) -> tuple[int, int]:
+    # Of the products with F alone: one pass in the forward, two in the backward.
+    products = 2 * shape.N * shape.L * shape.C * CLASSES * FACTORS
+    return products, 2 * products
+
+
+FB_QUADRATIC = OpBench(contenders=_contenders, flops=_flops, shapes=(Shape(32, 256, 64),))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from birdnet_cli.core.engine.fb_contenders import fb_contenders, replicated_bytes
+from birdnet_cli.core.engine.bench_ops.fb_quadratic import fb_contenders, replicated_bytes
 
 CPU = torch.device("cpu")
 
