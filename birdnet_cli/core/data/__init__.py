@@ -3,6 +3,7 @@
 from birdnet_cli.core.data.check import DataReport, check_dataset, count_images
 from birdnet_cli.core.data.dataset import SPLITS, ImageDataset, Sample
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
+from birdnet_cli.core.data.groups import read_groups
 from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
 from birdnet_cli.core.data.registry import list_formats, open_dataset
@@ -27,6 +28,7 @@ __all__ = [
     "list_formats",
     "load_batches",
     "open_dataset",
+    "read_groups",
     "read_image_file",
     "write_csv",
 ]
