@@ -29,6 +29,20 @@ def train_head(
         typer.Option("--calibrate/--no-calibrate", help="Fit a temperature on out-of-fold logits.  [default: on]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the folds.  [default: 0]")] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(help="CSV with path and a group: images of one group are never in two folds.", metavar="FILE"),
+    ] = None,
+    group_col: Annotated[str, typer.Option(help="The column of --groups that holds the group.")] = "group",
+    solver: Annotated[
+        Literal["auto", "exact", "streamed"] | None,
+        typer.Option(help="exact in memory, or streamed where that is too small.  [default: auto]"),
+    ] = None,
+    weight_dtype: Annotated[
+        Literal["auto", "float16", "float32"] | None,
+        typer.Option(help="Storage of the weights; auto is float16 where no prediction notices.  [default: auto]"),
+    ] = None,
+    device: options.Device = None,
     weights: Annotated[
         str, typer.Option(help="Where the cache's backbone weights are found again, to be embedded.")
     ] = "auto",
@@ -48,12 +62,15 @@ def train_head(
 
     flags = {
         "head": head, "C": C, "cv": cv, "class_weights": class_weights, "calibrate": calibrate, "seed": seed,
+        "solver": solver, "weight_dtype": weight_dtype, "device": device,
     }  # fmt: skip
     fitted = run(
         cache,
         output,
         pooling=pooling,
         settings=resolve_settings(HeadSettings, section="head", recipe=recipe, flags=flags, overrides=set_ or ()),
+        groups=groups,
+        group_column=group_col,
         weights=weights,
         embed_backbone=embed_backbone,
         overwrite=overwrite,

@@ -33,11 +33,13 @@ def test_flags_reach_the_settings(fbn: Fbn, whole_cache: Path, tmp_path: Path) -
     done = fbn(
         "train-head", whole_cache, "-o", "m.safetensors", "--pooling", "max", "--weights", "none", "--head", "ridge",
         "-C", "0.5", "--cv", "3", "--class-weights", "balanced", "--no-calibrate", "--seed", "7",
+        "--solver", "streamed", "--weight-dtype", "float32", "--device", "cpu",
     )  # fmt: skip
     assert done.code == 0, done.err
     description = read_description(tmp_path / "m.safetensors")
     expected = {
         "head": "ridge", "C": 0.5, "cv": 3, "class_weights": "balanced", "calibrate": False, "seed": 7,
+        "solver": "streamed", "weight_dtype": "float32", "device": "cpu",
     }  # fmt: skip
     assert description.head.items() >= expected.items()
     assert description.pooling.name == "max"
@@ -122,3 +124,18 @@ def test_what_is_no_cache_is_an_error_with_its_path(fbn: Fbn, tmp_path: Path, co
     assert done.code == 1
     assert done.err.startswith("error: c.h5: ")
     assert done.err.count("\n") == 1
+
+
+def test_groups_come_from_a_column_of_a_csv(fbn: Fbn, whole_cache: Path, tmp_path: Path) -> None:
+    names = [f"train/{label}/{number:03d}.png" for label in ("checks", "rings", "stripes") for number in range(8)]
+    rows = "".join(f"{name},{number // 8}\n" for number, name in enumerate(names))
+    (tmp_path / "groups.csv").write_text(f"path,site\n{rows}")
+    arguments = ["train-head", whole_cache, "-o", "m.safetensors", "--pooling", "avg", "--weights", "none", "-C", "1"]
+    done = fbn(*arguments, "--cv", "3", "--groups", "groups.csv", "--group-col", "site")
+    assert done.code == 0, done.err
+    # Each site has one class alone, so that no fold can learn the class that it leaves out.
+    (judged,) = read_description(tmp_path / "m.safetensors").head["cross_validation"]
+    assert judged["accuracy"] == 0
+    done = fbn(*arguments, "--overwrite", "--cv", "4", "--groups", "groups.csv", "--group-col", "site")
+    assert (done.code, done.out) == (1, "")
+    assert "expected at least 4 groups for 4 folds, got 3: lower --cv" in done.err

@@ -6,6 +6,7 @@ from birdnet_cli.core.data.convert import ConvertReport, convert_dataset
 from birdnet_cli.core.data.dataset import SPLITS, ImageDataset, Sample
 from birdnet_cli.core.data.evaluation_batches import EvaluationBatches
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
+from birdnet_cli.core.data.groups import read_groups
 from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
 from birdnet_cli.core.data.mix import mix_batch
@@ -50,6 +51,7 @@ __all__ = [
     "load_batches",
     "mix_batch",
     "open_dataset",
+    "read_groups",
     "read_image_file",
     "read_sample",
     "record_samples",

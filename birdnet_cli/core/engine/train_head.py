@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.engine.cached_rows import CachedRows
+from birdnet_cli.core.engine.describer import resolve_device
+from birdnet_cli.core.engine.image_groups import group_images
 from birdnet_cli.core.engine.model_file import ModelDescription, write_model_file
 from birdnet_cli.core.engine.progress import FractionStages, Progress, SilentProgress
 from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.engine.stored_weight import stored_weight
 from birdnet_cli.core.engine.weights import find_recorded_weights
 from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
-from birdnet_cli.core.heads import HeadFit, LinearHead, fit_head
+from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head
 from birdnet_cli.core.poolings import parse_pooling, pooling_name
 from birdnet_cli.core.recipe import HeadSettings, PoolingSettings, TransformSettings
 
@@ -60,6 +63,8 @@ def train_head(
     *,
     pooling: str | None = None,
     settings: HeadSettings | None = None,
+    groups: str | os.PathLike[str] | None = None,
+    group_column: str = "group",
     weights: str = "auto",
     embed_backbone: bool = True,
     overwrite: bool = False,
@@ -72,6 +77,9 @@ def train_head(
         output: the model file to write, `.safetensors`.
         pooling: which descriptor; may be left out when the cache has one.
         settings: loss, regularisation, cross-validation.
+        groups: a CSV with the columns `path` and `group_column`; images of one group, such as one photographer's, are
+            never both trained on and judged in cross-validation.
+        group_column: the column of `groups`.
         weights: where the backbone's weights are found again, to be embedded; their sha256 must match the cache's.
         embed_backbone: False leaves them out: smaller, but a prediction must find them.
         overwrite: replace an existing file.
@@ -80,7 +88,8 @@ def train_head(
     Raises:
         UsageError: the output exists, or no descriptor is named where there are several.
         CacheError: the cache is absent, unfinished or damaged.
-        DataError: the training split has fewer than two classes, or a class without an image.
+        DataError: the training split has fewer than two classes, or a class without an image; or `groups` lacks images.
+        NumericsError: float16 was asked for W, and training predictions would change.
         WeightsError: the weights to embed are not found, or are others.
     """
     progress = progress or SilentProgress()
@@ -99,18 +108,31 @@ def train_head(
             # holding them meanwhile would be most of its memory.
             find_recorded_weights(opened.fingerprint, weights, owner=cache, progress=progress)
         wanted = _training_rows(opened)
+        members = None
+        if groups is not None:
+            members = group_images([opened.names[row] for row in wanted], Path(groups), column=group_column)
+        source = CachedRows(opened, name, wanted)
+        if choose_solver(rows=source.rows, dim=source.dim, settings=settings) == "streamed":
+            progress.note(
+                f"{source.rows:,} images x {source.dim:,} values: the head is solved in passes over the cache, and C "
+                "chosen on one fold; --solver exact would hold a matrix of images x images"
+            )
         with FractionStages(progress) as follow:
             fit = fit_head(
-                CachedRows(opened, name, wanted),
+                source,
                 opened.labels[wanted],
                 num_classes=len(opened.classes),
                 settings=settings,
                 standardize=pooling_settings.name == "max" or not pooling_settings.normalize,
+                groups=members,
+                device=resolve_device(settings.device),
                 progress=follow,
             )
+        state = LinearHead.from_fit(fit).state_dict()
+        state["weight"] = stored_weight(fit, source, settings, progress)
         description = _describe(opened, pooling_settings, settings, fit, embedded=embed_backbone)
-        state = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
-        tensors = {"head": LinearHead.from_fit(fit).state_dict(), "pooling": state}
+        fitted = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
+        tensors = {"head": state, "pooling": fitted}
         if embed_backbone:
             tensors["backbone"] = _load_backbone(opened, weights).state_dict()
         digest = write_model_file(output, description, tensors)

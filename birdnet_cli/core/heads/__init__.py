@@ -3,11 +3,13 @@
 from birdnet_cli.core.heads.calibrated_map_head import CalibratedMapHead
 from birdnet_cli.core.heads.drop_factor import DropFactor, reseed_drop_factors
 from birdnet_cli.core.heads.factorized_bilinear import FactorizedBilinear, FactorizedBilinearHead
-from birdnet_cli.core.heads.fit import HeadFit, fit_head
+from birdnet_cli.core.heads.fit import choose_solver, fit_head
+from birdnet_cli.core.heads.half_weight import HalfWeight, halve_weight
 from birdnet_cli.core.heads.initialize import initialize_weights
 from birdnet_cli.core.heads.linear import LinearHead
 from birdnet_cli.core.heads.map_heads import create_map_head, list_map_heads
 from birdnet_cli.core.heads.solver import Candidate, RowSource, fit_temperature, list_heads
+from birdnet_cli.core.heads.task import HeadFit
 from birdnet_cli.core.heads.trainable import TrainableHead
 
 __all__ = [
@@ -16,13 +18,16 @@ __all__ = [
     "DropFactor",
     "FactorizedBilinear",
     "FactorizedBilinearHead",
+    "HalfWeight",
     "HeadFit",
     "LinearHead",
     "RowSource",
     "TrainableHead",
+    "choose_solver",
     "create_map_head",
     "fit_head",
     "fit_temperature",
+    "halve_weight",
     "initialize_weights",
     "list_heads",
     "list_map_heads",

@@ -1,15 +1,19 @@
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine.extract import ExtractReport, extract
 from birdnet_cli.core.engine.model_file import read_description, read_model_file
+from birdnet_cli.core.engine.progress import Advance, SilentProgress
 from birdnet_cli.core.engine.train_head import train_head
-from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError, WeightsError
-from birdnet_cli.core.heads import LinearHead
+from birdnet_cli.core.errors import DataError, NumericsError, UnknownNameError, UsageError, WeightsError
+from birdnet_cli.core.heads import HalfWeight, LinearHead
+from birdnet_cli.core.heads.solver import grouped_folds
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.engine.textures import POOLINGS, small_settings, write_textures
 
@@ -114,3 +118,98 @@ def test_a_class_whose_training_images_all_failed_is_named(tmp_path: Path) -> No
     cache = extract(data, tmp_path / "c.h5", settings=small_settings(pooling="avg"), on_error="skip")
     with pytest.raises(DataError, match="1 classes have no readable training image: rings"):
         train_head(cache.output, tmp_path / "m.safetensors", settings=QUICK, weights="none")
+
+
+class Notes:
+    """A progress that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def stage(self, title: str, *, total: int, unit: str) -> AbstractContextManager[Advance]:
+        return SilentProgress().stage(title, total=total, unit=unit)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_weights_are_stored_in_float16_and_predict_the_same(extracted: ExtractReport, tmp_path: Path) -> None:
+    settings = HeadSettings(C=1000.0, calibrate=False)
+    half, whole = (
+        train_head(
+            extracted.output, tmp_path / f"{dtype}.safetensors", pooling="bilinear", weights="none",
+            settings=settings.model_copy(update={"weight_dtype": dtype}),
+        ).output
+        for dtype in ("auto", "float32")
+    )  # fmt: skip
+    stored = [read_model_file(path)[1]["head"]["weight"] for path in (half, whole)]
+    assert [one.dtype for one in stored] == [torch.float16, torch.float32]
+    assert torch.equal(stored[0], stored[1].half())
+    accuracies = [training_accuracy(extracted.output, path, "bilinear") for path in (half, whole)]
+    assert accuracies[0] == accuracies[1] > 0.9
+
+
+def test_weights_that_float16_would_change_stay_float32_or_are_refused(
+    extracted: ExtractReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed = HalfWeight(torch.zeros(3, 4).half(), changed=2, shift=0.25)
+    monkeypatch.setattr("birdnet_cli.core.engine.stored_weight.halve_weight", lambda fit, source: noticed)
+    notes = Notes()
+    automatic = train_head(
+        extracted.output, tmp_path / "a.safetensors", pooling="avg", weights="none", settings=QUICK, progress=notes
+    )
+    assert read_model_file(automatic.output)[1]["head"]["weight"].dtype == torch.float32
+    assert notes.notes[-1] == (
+        "float16 weights change 2 training predictions, and probabilities by up to 0.25: stored as float32"
+    )
+    asked = QUICK.model_copy(update={"weight_dtype": "float16"})
+    with pytest.raises(NumericsError, match=r"change 2 training predictions.*give --weight-dtype float32, or auto"):
+        train_head(extracted.output, tmp_path / "b.safetensors", pooling="avg", weights="none", settings=asked)
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_a_streamed_head_says_so_and_predicts_like_the_exact_one(extracted: ExtractReport, tmp_path: Path) -> None:
+    notes = Notes()
+    streamed = train_head(
+        extracted.output, tmp_path / "s.safetensors", pooling="bilinear", weights="none", progress=notes,
+        settings=HeadSettings(C=100.0, cv=3, solver="streamed"),
+    )  # fmt: skip
+    assert streamed.fit.solver == "streamed"
+    assert notes.notes[0].startswith("24 images x 8,256 values: the head is solved in passes over the cache")
+    assert training_accuracy(extracted.output, streamed.output, "bilinear") > 0.9
+
+
+def test_groups_are_kept_together_in_cross_validation(
+    extracted: ExtractReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = tmp_path / "groups.csv"
+    with FeatureCache.open(extracted.output) as cache:
+        groups.write_text("path,site\n" + "".join(f"{name},{name[-5]}\n" for name in cache.names))
+        sites = [name[-5] for name, split in zip(cache.names, cache.splits, strict=True) if split == "train"]
+    seen: list[NDArray[np.int64]] = []
+
+    def watched(labels: NDArray[np.int64], members: NDArray[np.int64], **draw: int) -> NDArray[np.int64]:
+        seen.append(members)
+        return grouped_folds(labels, members, **draw)
+
+    monkeypatch.setattr("birdnet_cli.core.heads.fit.grouped_folds", watched)
+    train_head(
+        extracted.output, tmp_path / "m.safetensors", pooling="avg", weights="none", groups=groups,
+        group_column="site", settings=HeadSettings(C=1.0, cv=2),
+    )  # fmt: skip
+    assert len({*zip(seen[0].tolist(), sites, strict=True)}) == len(set(sites)) == 8
+
+
+def test_groups_of_other_images_are_refused(extracted: ExtractReport, tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("path,group\nelsewhere.png,1\n")
+    with pytest.raises(DataError, match="has no row for 24 of 24 training images"):
+        train_head(
+            extracted.output, tmp_path / "m.safetensors", pooling="avg", weights="none",
+            groups=tmp_path / "groups.csv",
+        )  # fmt: skip
+
+
+def test_a_device_that_is_absent_is_refused(extracted: ExtractReport, tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"device": "cuda:99"})
+    with pytest.raises(UsageError, match="device 'cuda:99'"):
+        train_head(extracted.output, tmp_path / "m.safetensors", pooling="avg", weights="none", settings=settings)

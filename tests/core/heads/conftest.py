@@ -12,6 +12,8 @@ Problem = tuple[NDArray[np.float32], NDArray[np.int64]]
 class ArraySource:
     """Rows of an array, in blocks through one reused, read-only buffer."""
 
+    run = 3
+
     def __init__(self, array: NDArray[np.float32], *, block: int = 7) -> None:
         self.rows, self.dim = array.shape
         self.reads = 0
@@ -27,6 +29,9 @@ class ArraySource:
             view = buffer[: len(part)].view()
             view.flags.writeable = False
             yield start, view
+
+    def reordered(self, order: NDArray[np.int64]) -> "ArraySource":
+        return ArraySource(self._array[order], block=self._block)
 
 
 @pytest.fixture(scope="session")

@@ -47,5 +47,5 @@ def test_memory_beside_the_kernel_matrix_does_not_grow_with_the_rows():
         [sys.executable, "-c", FIT_A_GENERATED_SOURCE], env=environment, capture_output=True, text=True, check=True
     )
 
-    # 64 MB held, a chunk of 32 MB, a block of 8 MB of the source's own, and what the libraries allocate.
-    assert float(done.stdout) <= 130
+    # 128 MB held, a chunk of 32 MB, a block of 8 MB of the source's own, and what the libraries allocate.
+    assert float(done.stdout) <= 195

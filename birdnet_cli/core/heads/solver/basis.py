@@ -17,7 +17,7 @@ from birdnet_cli.core.errors import DataError, NumericsError
 from birdnet_cli.core.heads.solver.kernel import kernel_matrix
 from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunks
 
-__all__ = ["Basis", "build_basis", "recover_weight"]
+__all__ = ["Basis", "build_basis", "check_spread", "factor_kernel", "recover_weight", "uncentre"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,9 @@ class Basis:
     shift: float = 0.0
 
 
-def build_basis(source: RowSource, moments: Moments, *, progress: Callable[[float], None]) -> Basis:
+def build_basis(
+    source: RowSource, moments: Moments, *, device: torch.device | None = None, progress: Callable[[float], None]
+) -> Basis:
     """Stream the rows once (D <= N) or as often as their kernel matrix needs, and return their image.
 
     Raises:
@@ -53,12 +55,12 @@ def build_basis(source: RowSource, moments: Moments, *, progress: Callable[[floa
         NumericsError: the kernel matrix has no Cholesky factorisation, even with the largest jitter.
     """
     if source.dim > source.rows:
-        return _factor(kernel_matrix(source, moments, progress=progress))
-    rows = torch.empty(source.rows, source.dim)
+        return _factored(kernel_matrix(source, moments, device=device, progress=progress))
+    rows = torch.empty(source.rows, source.dim, device=device)
     for start, chunk in centred_chunks(source, moments):
         rows[start : start + len(chunk)] = chunk
         progress((start + len(chunk)) / source.rows)
-    return Basis(rows, _check_spread(rows.norm().item() ** 2 / source.rows), factored=False)
+    return Basis(rows, check_spread(rows.norm().item() ** 2 / source.rows), factored=False)
 
 
 def recover_weight(
@@ -85,28 +87,40 @@ def recover_weight(
     if basis.factored:
         dual = torch.linalg.solve_triangular(basis.rows.mT, weight.float(), upper=True)  # [N, K]
         bias = bias + basis.shift * dual.sum(dim=0, dtype=torch.float64)
-        full = torch.zeros(weight.shape[1], source.dim)
+        full = dual.new_zeros(weight.shape[1], source.dim)
         for start, chunk in centred_chunks(source, moments):
-            full.addmm_(dual[start : start + len(chunk)].mT, chunk)
+            full.addmm_(dual[start : start + len(chunk)].mT, chunk.to(dual.device))
             progress((start + len(chunk)) / source.rows)
     else:
         full = weight.mT.float().contiguous()
         progress(1.0)
+    return uncentre(full.cpu(), bias.cpu(), moments)
+
+
+def uncentre(weight: Tensor, bias: Tensor, moments: Moments) -> tuple[Tensor, Tensor]:
+    """Return W, float32 [K, D], and b, float32 [K], of raw rows instead of centred and scaled ones.
+
+    Args:
+        weight: float32 [K, D], overwritten.
+        bias: float64 [K].
+        moments: mean and scale of the raw rows.
+    """
     if moments.scale is not None:
-        full *= torch.from_numpy(moments.scale)
+        weight *= torch.from_numpy(moments.scale)
     # One row at a time: a float64 copy of W would be the largest thing in memory.
     mean = torch.from_numpy(moments.mean).double()
-    offset = torch.stack([row.double() @ mean for row in full])
-    return full, (bias - offset).float()
+    offset = torch.stack([row.double() @ mean for row in weight])
+    return weight, (bias - offset).float()
 
 
-def _factor(kernel: Tensor) -> Basis:
-    N = len(kernel)
-    mean_squared_norm = _check_spread(kernel.diagonal().mean(dtype=torch.float64).item())
-    # Centred rows sum to zero, which makes any such kernel singular. A constant in every element is a constant feature
-    # in every row: it mends that, and beside a free intercept its weight is zero, so that no solution changes.
-    shift = mean_squared_norm / N
-    kernel += shift
+def factor_kernel(kernel: Tensor, *, mean_squared_norm: float) -> tuple[Tensor, float]:
+    """Return L of kernel = L L^T, and the jitter that it needed as a fraction of the mean squared norm.
+
+    The kernel is overwritten.
+
+    Raises:
+        NumericsError: not positive definite, even with the largest jitter.
+    """
     added = 0.0
     for jitter in JITTERS:
         kernel.diagonal().add_((jitter - added) * mean_squared_norm)
@@ -115,16 +129,31 @@ def _factor(kernel: Tensor) -> Basis:
         if failure.item() == 0:
             if jitter:
                 logger.warning("the kernel matrix is singular: added %.0e of the mean squared norm to it", jitter)
-            return Basis(factor, mean_squared_norm, factored=True, jitter=jitter, shift=shift)
+            return factor, jitter
     raise NumericsError(
-        f"the kernel matrix of {N} descriptors: expected it to be positive definite after adding {JITTERS[-1]:.0e} of "
-        "the mean squared norm, and it is not: verify the cache, or standardize the features"
+        f"the kernel matrix of {len(kernel)} descriptors: expected it to be positive definite after adding "
+        f"{JITTERS[-1]:.0e} of the mean squared norm, and it is not: verify the cache, or standardize the features"
     )
 
 
-def _check_spread(mean_squared_norm: float) -> float:
+def check_spread(mean_squared_norm: float) -> float:
+    """Return the mean squared norm of centred rows.
+
+    Raises:
+        DataError: it is 0.
+        NumericsError: it is not finite.
+    """
     if mean_squared_norm == 0:
         raise DataError("all descriptors are equal, so no head can tell classes apart: check the images and backbone")
     if not math.isfinite(mean_squared_norm):
         raise NumericsError("the squared norm of the descriptors overflows float32: scale the descriptors down")
     return mean_squared_norm
+
+
+def _factored(kernel: Tensor) -> Basis:
+    mean_squared_norm = check_spread(kernel.diagonal().mean(dtype=torch.float64).item())
+    # Centred rows sum to zero, which makes any such kernel singular. A constant in every element is a constant feature
+    # in every row: it mends that, and beside a free intercept its weight is zero, so that no solution changes.
+    shift = mean_squared_norm / len(kernel)
+    rows, jitter = factor_kernel(kernel.add_(shift), mean_squared_norm=mean_squared_norm)
+    return Basis(rows, mean_squared_norm, factored=True, jitter=jitter, shift=shift)

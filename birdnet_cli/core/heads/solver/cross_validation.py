@@ -14,11 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads.solver.losses import create_loss, sample_weights
 from birdnet_cli.core.heads.solver.newton import Solution, minimize
 
-__all__ = ["Candidate", "CrossValidation", "cross_validate", "stratified_folds"]
+__all__ = ["Candidate", "CrossValidation", "assess", "cross_validate"]
 
 # Weights within about a hundredth of the minimum: far less than they differ between folds.
 TOLERANCE = 1e-2
@@ -58,29 +57,6 @@ class CrossValidation:
     judged: Tensor
 
 
-def stratified_folds(labels: npt.NDArray[np.int64], *, folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """Deal the shuffled rows of each class to the folds in turn, going on where the class before ended. -> [N].
-
-    So folds differ by at most one row, in every class and altogether, however small the classes are.
-
-    Raises:
-        DataError: fewer rows than folds, or no class with two rows.
-    """
-    if len(labels) < folds:
-        raise DataError(f"cross-validation: expected at least {folds} images for {folds} folds, got {len(labels)}")
-    if np.bincount(labels).max() < 2:
-        raise DataError(
-            "cross-validation: expected a class with at least two training images, every class has one: add images, or "
-            "give C and do without calibration"
-        )
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    assigned = np.empty(len(labels), np.int64)
-    assigned[order] = np.arange(len(labels)) % folds
-    return assigned
-
-
 def cross_validate(
     rows: Tensor,
     labels: Tensor,
@@ -108,7 +84,8 @@ def cross_validate(
     logits = torch.empty(len(Cs), N, num_classes)
     judged = torch.empty(N, dtype=torch.bool)
     for fold in range(F):
-        out = torch.from_numpy(folds == fold)
+        left = torch.from_numpy(folds == fold)
+        out = left.to(rows.device)
         kept, kept_labels = rows[~out], labels[~out]
         loss = create_loss(
             head, kept_labels, num_classes=num_classes, weights=sample_weights(kept_labels, balanced=balanced)
@@ -116,17 +93,43 @@ def cross_validate(
         solution: Solution | None = None
         for index, C in enumerate(Cs):
             solution = minimize(kept, loss, C=C, tolerance=TOLERANCE, start=solution)
-            logits[index, out] = torch.addmm(solution.bias.float(), rows[out], solution.weight.float())
+            logits[index, left] = torch.addmm(solution.bias.float(), rows[out], solution.weight.float()).cpu()
             progress((fold + (index + 1) / len(Cs)) / F)
-        judged[out] = torch.isin(labels[out], kept_labels)
-    weights = sample_weights(labels, balanced=balanced)
-    judge = create_loss(head, labels[judged], num_classes=num_classes, weights=weights[judged])
-    candidates = []
-    for C, scores in zip(Cs, logits, strict=True):
-        hits = (scores.argmax(dim=1) == labels).double().numpy()
-        per_fold = [np.average(hits[folds == fold], weights=weights.numpy()[folds == fold]) for fold in range(F)]
-        accuracy = float(np.average(hits, weights=weights.numpy()))
-        loss_per_row = (judge.value(scores[judged]) / weights[judged].sum()).item()
-        candidates.append(Candidate(C, accuracy, float(np.std(per_fold)), loss_per_row))
+        judged[left] = torch.isin(labels[out], kept_labels).cpu()
+    labels, judged = labels.cpu(), judged.cpu()
+    candidates = [
+        assess(C, scores, labels, head=head, balanced=balanced, folds=folds, judged=judged)
+        for C, scores in zip(Cs, logits, strict=True)
+    ]
     index = max(range(len(Cs)), key=lambda i: (candidates[i].accuracy, -candidates[i].loss))
     return CrossValidation(tuple(candidates), candidates[index], logits[index].clone(), judged)
+
+
+def assess(
+    C: float,
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    head: str,
+    balanced: bool,
+    folds: npt.NDArray[np.int64],
+    judged: Tensor,
+) -> Candidate:
+    """Return how one C did.
+
+    Args:
+        C: weight of the loss.
+        logits: of rows that were left out of training, [n, K].
+        labels: theirs, int64 [n].
+        head: one of `list_heads`.
+        balanced: weigh every class equally.
+        folds: the fold that left each row out, [n].
+        judged: rows whose class was trained on, bool [n].
+    """
+    weights = sample_weights(labels, balanced=balanced)
+    judge = create_loss(head, labels[judged], num_classes=logits.shape[1], weights=weights[judged])
+    hits = (logits.argmax(dim=1) == labels).double().numpy()
+    shares = weights.numpy()
+    per_fold = [np.average(hits[folds == fold], weights=shares[folds == fold]) for fold in np.unique(folds)]
+    loss_per_row = (judge.value(logits[judged]) / weights[judged].sum()).item()
+    return Candidate(C, float(np.average(hits, weights=shares)), float(np.std(per_fold)), loss_per_row)

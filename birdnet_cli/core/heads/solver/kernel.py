@@ -14,44 +14,55 @@ from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunk
 
 __all__ = ["kernel_matrix"]
 
-HELD_BYTES = 64 * 2**20
+HELD_BYTES = 128 * 2**20
 
 
 def kernel_matrix(
     source: RowSource,
     moments: Moments,
     *,
+    device: torch.device | None = None,
     held_bytes: int = HELD_BYTES,
     progress: Callable[[float], None] = lambda _fraction: None,
 ) -> Tensor:
     """Return the float32 [N, N] matrix of inner products of the centred, scaled rows.
 
     The mean is subtracted from the rows rather than from the matrix afterwards: the mean is most of a descriptor's
-    norm, and taking it out of finished float32 products would cost the digits that distinguish the classes.
+    norm, and taking it out of finished float32 products would cost the digits that distinguish the classes. Products
+    in bfloat16 are three times as fast, but leave 1,000 times the noise: an objective at hard margins misses its
+    minimum by more than 1e-4.
 
     Args:
         source: raw rows.
         moments: their mean and scale.
+        device: where the products are computed and the matrix lies; None is the CPU.
         held_bytes: size of the held block.
         progress: called with the finished fraction of the products.
     """
     N = source.rows
     capacity = max(1, min(N, held_bytes // (4 * max(source.dim, 1))))
-    kernel = torch.empty(N, N)
-    held_rows = torch.empty(capacity, source.dim)
+    kernel = torch.empty(N, N, device=device)
+    held_rows = torch.empty(capacity, source.dim, device=device)
     blocks = [range(first, min(first + capacity, N)) for first in range(0, N, capacity)]
     for held, following in zip([range(0), *blocks], [*blocks, range(0)], strict=True):
-        for start, rows in centred_chunks(source, moments, stop=following.stop or held.start):
+        for start, chunk in centred_chunks(source, moments, stop=following.stop or held.start):
+            rows = chunk.to(kernel.device)
             earlier = rows[: max(held.start - start, 0)]
             if len(earlier):
-                products = held_rows[: len(held)] @ earlier.mT  # [held, earlier]
-                kernel[held.start : held.stop, start : start + len(earlier)] = products
-                kernel[start : start + len(earlier), held.start : held.stop] = products.mT
+                _fill(kernel, held_rows[: len(held)], earlier, at=(held.start, start))
             loaded = rows[max(following.start - start, 0) : following.stop - start] if following else rows[:0]
             if len(loaded):
-                first = max(start, following.start) - following.start
-                held_rows[first : first + len(loaded)] = loaded
-        new = held_rows[: len(following)]
-        kernel[following.start : following.stop, following.start : following.stop] = new @ new.mT
+                first = max(start, following.start)
+                filled = first - following.start + len(loaded)
+                held_rows[filled - len(loaded) : filled] = loaded
+                _fill(kernel, held_rows[:filled], loaded, at=(following.start, first))
         progress((held.stop / N) ** 2)
     return kernel
+
+
+def _fill(kernel: Tensor, held: Tensor, streamed: Tensor, *, at: tuple[int, int]) -> None:
+    """Put the products of two runs of rows, which begin at `at`, into their place and its mirror image."""
+    products = held @ streamed.mT
+    first, second = (slice(start, start + len(rows)) for start, rows in zip(at, (held, streamed), strict=True))
+    kernel[first, second] = products
+    kernel[second, first] = products.mT

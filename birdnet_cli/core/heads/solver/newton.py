@@ -21,6 +21,7 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import NumericsError
 from birdnet_cli.core.heads.solver.loss import Loss
+from birdnet_cli.core.heads.solver.slabs import Slabs
 
 __all__ = ["Solution", "minimize"]
 
@@ -35,8 +36,6 @@ FORCING = 0.1
 ROUNDING = 1e-18
 # Without a start, a large C is approached from smaller ones, solved roughly: hard margins are found by following them.
 STRIDE, ROUGH = 10**0.5, 1e-2
-# Rows that are converted to float64 at a time.
-WIDENED = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,15 @@ class Solution:
     steps: int
 
 
-def minimize(rows: Tensor, loss: Loss, *, C: float, tolerance: float, start: Solution | None = None) -> Solution:
+def minimize(
+    rows: Tensor,
+    loss: Loss,
+    *,
+    C: float,
+    tolerance: float,
+    start: Solution | None = None,
+    offset: Tensor | None = None,
+) -> Solution:
     """Minimise  ||V||^2 / 2 + C loss(rows V + b)  over V and b.
 
     The penalty makes the Newton decrement, the square root of twice what a step promises to gain, an upper estimate of
@@ -69,26 +76,27 @@ def minimize(rows: Tensor, loss: Loss, *, C: float, tolerance: float, start: Sol
         C: weight of the loss.
         tolerance: largest estimate of ||V - V*|| / ||V|| before the last step; that step leaves about a tenth of it.
         start: a solution for another C.
+        offset: what the logits are without these rows' weights, float64 [n, K]; the bias is then part of it, and the
+            solution's is 0.
 
     Raises:
         NumericsError: the objective overflows.
     """
     if start is None and C * rows.norm().item() ** 2 > len(rows):
-        start = minimize(rows, loss, C=C / STRIDE, tolerance=max(ROUGH, tolerance))
+        start = minimize(rows, loss, C=C / STRIDE, tolerance=max(ROUGH, tolerance), offset=offset)
     if start is None:
-        bias = loss.initial_bias()
+        bias = loss.initial_bias() if offset is None else torch.zeros_like(offset[0])
         z = torch.cat([bias.new_zeros(rows.shape[1], len(bias)), bias[None]])  # [r + 1, K], the bias last
     else:
         z = torch.cat([start.weight, start.bias[None]])
+    slabs = Slabs(rows, bias=offset is None)
     bound, squared, size, step = 0.0, math.inf, 0.0, 0
     while squared > bound and step < MAX_STEPS:
-        logits = torch.cat([_logits(part.double(), z) for part in torch.split(rows, WIDENED)])
+        logits = slabs.logits(z) if offset is None else slabs.logits(z) + offset
         residual = loss.gradient(logits)
         curvature = loss.curvature(logits)
         # The objective is divided by C, so that no C is too large for float32.
-        gradient = _penalise(z, 1 / C)
-        for part, part_residual in zip(torch.split(rows, WIDENED), torch.split(residual, WIDENED), strict=True):
-            gradient += _pull_back(part.double(), part_residual)
+        gradient = slabs.pull_back(residual).add_(_penalise(z, 1 / C))
         bias_scale = C * loss.trace(curvature).clamp(min=torch.finfo(torch.float32).eps * len(rows))
         size = z[:-1].norm().item()
         bound = max((tolerance * size) ** 2, ROUNDING * C * len(rows))
@@ -96,7 +104,7 @@ def minimize(rows: Tensor, loss: Loss, *, C: float, tolerance: float, start: Sol
         if squared <= bound:
             break
         direction, image = _newton_direction(
-            rows, loss, curvature, gradient, bias_scale, penalty=1 / C, floor=0.25 * bound / C**2
+            slabs, loss, curvature, gradient, bias_scale, penalty=1 / C, floor=0.25 * bound / C**2
         )
         squared = -C * _dot(gradient, direction, separable=False).item()
         z += _line_search(loss, gradient, direction, logits, residual, image, penalty=1 / C) * direction
@@ -110,16 +118,16 @@ def minimize(rows: Tensor, loss: Loss, *, C: float, tolerance: float, start: Sol
 
 
 def _newton_direction(
-    rows: Tensor, loss: Loss, curvature: Tensor, gradient: Tensor, bias_scale: Tensor, *, penalty: float, floor: float
+    slabs: Slabs, loss: Loss, curvature: Tensor, gradient: Tensor, bias_scale: Tensor, *, penalty: float, floor: float
 ) -> tuple[Tensor, Tensor]:
     """Solve (Hessian) direction = -gradient by conjugate gradients; return it and its logits, [r + 1, K] and [n, K].
 
     Where the loss is separable, every class has its own step lengths and leaves the product when it is done.
     """
-    n, K, separable = len(rows), gradient.shape[1], loss.separable
-    curvature, gradient, bias_scale = (each.to(rows.dtype) for each in (curvature, gradient, bias_scale))
-    direction, image = torch.zeros_like(gradient), rows.new_zeros(n, K)
-    columns = torch.arange(K)
+    K, separable = gradient.shape[1], loss.separable
+    curvature, gradient, bias_scale = (each.float() for each in (curvature, gradient, bias_scale))
+    direction, image = torch.zeros_like(gradient), torch.zeros_like(curvature)
+    columns = torch.arange(K, device=gradient.device)
     residual = -gradient
     step = _precondition(residual, bias_scale)
     size = _dot(residual, step, separable=separable)  # [1, K], or [1, 1]
@@ -132,8 +140,8 @@ def _newton_direction(
             keep = unfinished[0].nonzero()[:, 0]
             columns, curvature, bias_scale = columns[keep], curvature[:, keep], bias_scale[keep]
             residual, step, size, goal = residual[:, keep], step[:, keep], size[:, keep], goal[:, keep]
-        step_image = _logits(rows, step)
-        product = _pull_back(rows, loss.bend(curvature, step_image)).add_(_penalise(step, penalty))
+        step_image = slabs.logits(step)
+        product = slabs.pull_back(loss.bend(curvature, step_image)).add_(_penalise(step, penalty))
         length = size / _dot(step, product, separable=separable)
         direction.index_add_(1, columns, length * step)
         image.index_add_(1, columns, length * step_image)
@@ -168,14 +176,6 @@ def _line_search(
         middle = torch.where(high.isinf(), 2 * length, (low + high) / 2)
         length = torch.where(done, length, torch.where((newton > low) & (newton < high), newton, middle))
     return length
-
-
-def _logits(rows: Tensor, z: Tensor) -> Tensor:
-    return torch.addmm(z[-1], rows, z[:-1])
-
-
-def _pull_back(rows: Tensor, residual: Tensor) -> Tensor:
-    return torch.cat([rows.mT @ residual, residual.sum(dim=0, keepdim=True)])  # [r + 1, k]
 
 
 def _penalise(z: Tensor, penalty: float) -> Tensor:

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import DataError, NumericsError
 
-__all__ = ["Moments", "RowSource", "centred_chunks", "measure_moments"]
+__all__ = ["Moments", "RowSource", "centred_blocks", "centred_chunks", "measure_moments"]
 
 # A chunk is the smaller operand of the kernel's products.
 CHUNK_BYTES = 32 * 2**20
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 
 
 class RowSource(Protocol):
@@ -38,6 +39,13 @@ class RowSource(Protocol):
 
         A block is only read, and only until the next one is asked for, so a source may reuse one buffer.
         """
+
+    @property
+    def run(self) -> int:
+        """Rows that storage keeps together: to read one of them costs as much as to read all."""
+
+    def reordered(self, order: IntArray) -> "RowSource":
+        """Return a source of the rows at `order`, some or all of 0 .. N-1, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +97,29 @@ def centred_chunks(source: RowSource, moments: Moments, *, stop: int | None = No
         if moments.scale is not None:
             chunk *= moments.scale
         yield start, torch.from_numpy(chunk)
+
+
+def centred_blocks(source: RowSource, moments: Moments, *, block_rows: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield (place, float32 [n, D] centred and scaled) in order, n = `block_rows` but for the last.
+
+    The tensors are views of one buffer.
+    """
+    block = torch.empty(min(block_rows, source.rows), source.dim)
+    done = 0
+    for start, chunk in centred_chunks(source, moments):
+        for part in _cut(chunk, first=block_rows - start % block_rows, step=block_rows):
+            held = done % block_rows
+            block[held : held + len(part)] = part
+            done += len(part)
+            if done % block_rows == 0 or done == source.rows:
+                first = (done - 1) // block_rows * block_rows
+                yield slice(first, done), block[: done - first]
+
+
+def _cut(chunk: Tensor, *, first: int, step: int) -> Iterator[Tensor]:
+    """Cut after `first` rows, and then after every `step`."""
+    for start in (0, *range(first, len(chunk), step)):
+        yield chunk[start : first if start == 0 else start + step]
 
 
 def _chunks(source: RowSource) -> Iterator[tuple[int, FloatArray]]:

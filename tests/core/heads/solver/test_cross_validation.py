@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import (
     build_basis,
@@ -99,37 +98,6 @@ def test_rows_of_a_class_that_a_fold_lacks_count_as_errors_but_not_in_the_loss(a
     assert found.logits.isfinite().all()
     assert found.logits[40].argmax() != 2
     assert found.best.loss < 2
-
-
-@pytest.mark.parametrize("counts", [[7, 13, 30], [1, 2, 3, 4, 5, 6], [1] * 20 + [2]])
-def test_folds_differ_by_at_most_one_row_in_every_class_and_altogether(counts):
-    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-
-    folds = stratified_folds(labels, folds=5, seed=3)
-
-    for members in (folds, *(folds[labels == label] for label in range(len(counts)))):
-        sizes = np.bincount(members, minlength=5)
-        assert len(sizes) == 5
-        assert np.ptp(sizes) <= 1
-
-
-def test_folds_are_drawn_from_the_seed():
-    labels = np.repeat(np.arange(4), 25)
-
-    first, again, other = (stratified_folds(labels, folds=5, seed=seed) for seed in (0, 0, 1))
-
-    assert (first == again).all()
-    assert (first != other).any()
-
-
-def test_fewer_rows_than_folds_is_an_error():
-    with pytest.raises(DataError, match="expected at least 5 images for 5 folds, got 4"):
-        stratified_folds(np.array([0, 0, 1, 1]), folds=5, seed=0)
-
-
-def test_classes_of_one_image_each_are_an_error():
-    with pytest.raises(DataError, match=r"expected a class with at least two training images.*give C"):
-        stratified_folds(np.arange(6), folds=5, seed=0)
 
 
 def test_progress_rises_to_one(array_source, make_problem):

@@ -1,0 +1,46 @@
+"""A CSV of `path,group` with a header -> the group of each image, such as who took it or where."""
+
+import csv
+import io
+from pathlib import Path
+
+from birdnet_cli.core.data.list_file import locate_listed, read_list
+from birdnet_cli.core.errors import DataError
+
+__all__ = ["read_groups"]
+
+
+def read_groups(path: Path, *, column: str = "group") -> dict[str, str]:
+    """Return image name -> group; other columns are ignored, so that a data set's own CSV will do.
+
+    Args:
+        path: the CSV; names are those of the data set, relative to its root.
+        column: the one that holds the group. An empty value is no group: such an image stands for itself.
+
+    Raises:
+        DataError: the header lacks a column, a row is damaged, or an image has two groups; the message names the line.
+    """
+    rows = csv.reader(io.StringIO(read_list(path), newline=""), strict=True)
+    groups: dict[str, str] = {}
+    try:
+        header = [name.strip().lower() for name in next(rows, [])]
+        for wanted in ("path", column.lower()):
+            if header.count(wanted) != 1:
+                raise DataError(
+                    f"{path}: the first line must name the columns path and {column} once each; it is "
+                    f"{','.join(header)!r} (--group-col)"
+                )
+        name_at, group_at = header.index("path"), header.index(column.lower())
+        for row in rows:
+            if not any(value.strip() for value in row):
+                continue
+            where = f"{path}, line {rows.line_num}"
+            if len(row) != len(header):
+                raise DataError(f"{where}: expected {len(header)} values, got {len(row)}")
+            name = locate_listed(path.parent, row[name_at], where=where)[1]
+            group = row[group_at].strip()
+            if groups.setdefault(name, group) != group:
+                raise DataError(f"{where}: {name} is in group {group!r} here and in {groups[name]!r} above")
+    except csv.Error as error:
+        raise DataError(f"{path}, line {rows.line_num}: not CSV: {error}") from error
+    return groups

@@ -1,0 +1,171 @@
+"""Block coordinate ascent of the dual: the objective of `newton.minimize`, on rows that stream past in blocks.
+
+At the minimum, W = sum_i a_i x_i^T with one dual vector a_i = -C w_i grad loss_i for each row. A pass reads the blocks
+of rows in turn and solves for the a_i of each in the block's own Cholesky basis, by the solver that serves small data
+whole, while all others stand still as an offset of its logits. Every such step raises the dual objective, so there is
+no step size to choose, and the distance between the two objectives tells when to stop.
+
+A free bias couples all blocks through the constraint sum_i a_i = 0. It is met by the method of multipliers: rows have a
+constant feature s besides their own, so that b = centre + s^2 sum_i a_i, and after each pass b becomes the centre.
+
+Source: S. Shalev-Shwartz and T. Zhang, Stochastic Dual Coordinate Ascent Methods, JMLR 2013 (single rows, no bias);
+R. T. Rockafellar, Augmented Lagrangians and Applications of the Proximal Point Algorithm, 1976 (the bias).
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.heads.solver.loss import Loss
+from birdnet_cli.core.heads.solver.losses import create_loss
+from birdnet_cli.core.heads.solver.newton import Solution, minimize
+from birdnet_cli.core.heads.solver.row_blocks import RowBlocks
+
+__all__ = ["Ascent", "StreamedProblem", "ascend"]
+
+logger = logging.getLogger(__name__)
+
+MAX_PASSES = 60
+# Of a block's own part of W: what the other blocks will still move is more.
+TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedProblem:
+    """Minimise  ||W||^2 / 2 + C sum_i w_i loss(W x_i + b, y_i)  over W and a free b.
+
+    Attributes:
+        blocks: the rows.
+        labels: int64 [N], in the order of the blocks.
+        weights: of the rows, float64 [N]; rows of weight 0 are left out.
+        head: one of `list_heads`.
+        num_classes: K.
+    """
+
+    blocks: RowBlocks
+    labels: Tensor
+    weights: Tensor
+    head: str
+    num_classes: int
+
+    def loss(self, place: slice = slice(None)) -> Loss:
+        """Return the loss of the kept rows among those at `place`."""
+        kept = self.weights[place] > 0
+        labels, weights = (each[place][kept].to(self.blocks.device) for each in (self.labels, self.weights))
+        return create_loss(self.head, labels, num_classes=self.num_classes, weights=weights)
+
+    def kept(self, place: slice) -> Tensor:
+        """Return which of the rows at `place` are not left out, bool [n]."""
+        return (self.weights[place] > 0).to(self.blocks.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Ascent:
+    """Where a streamed solution stands; also the start of the next, for another C, or for more rows.
+
+    Attributes:
+        weight: W^T of the centred, scaled rows, float32 [D, K].
+        bias: b, float64 [K].
+        centre: what b is held to, float64 [K].
+        duals: a_i, one matrix per block, float32 [n, K].
+        logits: of all rows, also of those left out, float32 [N, K], on the CPU.
+        gap: distance between the objective and the bound from below that the dual gives it, as a fraction of it; beside
+            the 1e-4 that blocks solved to `TOLERANCE` leave.
+        passes: over the rows, those that computed `logits` included.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    centre: Tensor
+    duals: tuple[Tensor, ...]
+    logits: Tensor
+    gap: float
+    passes: int
+
+
+def ascend(
+    problem: StreamedProblem,
+    *,
+    C: float,
+    tolerance: float,
+    start: Ascent | None = None,
+    progress: Callable[[float], None] = lambda _fraction: None,
+) -> Ascent:
+    """Return a solution whose `gap` is at most `tolerance`.
+
+    Args:
+        problem: rows, labels and loss.
+        C: weight of the loss.
+        tolerance: largest gap.
+        start: a solution for another C, or for some of these rows.
+        progress: called with about the finished fraction of the way.
+    """
+    state = start or _nothing_learned(problem)
+    bound, gap, passes = -math.inf, math.inf, 0
+    while gap > tolerance and passes < MAX_PASSES:
+        before = bound
+        state, bound = _climb(problem, state, C=C)
+        passes += 1
+        # The objective costs a pass of its own: it is looked at once the dual has all but stopped rising.
+        if bound - before <= tolerance * abs(bound):
+            objective, logits = _measure(problem, state, C=C)
+            passes += 1
+            gap = (objective - bound) / objective
+            state = replace(state, logits=logits)
+            progress(min(1.0, tolerance / max(gap, tolerance)))
+    if gap > tolerance:
+        logger.warning("the head at C = %.3g stopped after %d passes, within %.1e of its minimum", C, passes, gap)
+    return replace(state, gap=gap, passes=passes)
+
+
+def _nothing_learned(problem: StreamedProblem) -> Ascent:
+    blocks = problem.blocks
+    duals = tuple(factor.new_zeros(len(factor), problem.num_classes) for factor in blocks.factors)
+    weight = duals[0].new_zeros(blocks.source.dim, problem.num_classes)
+    bias = problem.loss().initial_bias()
+    return Ascent(weight, bias, bias, duals, torch.empty(0), math.inf, 0)
+
+
+def _climb(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[Ascent, float]:
+    """Make one pass; return where it leads, and a bound of the objective from below."""
+    blocks = problem.blocks
+    weight, centre, duals = state.weight.clone(), state.bias, list(state.duals)
+    # What the sum of all a_i had moved the bias by from its old centre, it moves it by from the new one.
+    bias = centre + (state.bias - state.centre)
+    conjugates = 0.0
+    for index, (place, rows, factor) in enumerate(blocks.read()):
+        kept = problem.kept(place)
+        basis, part = factor[kept], (factor.mT @ duals[index]).double()  # this block's part of W in its basis, [n, K]
+        if not len(basis):
+            continue
+        offset = (rows[kept] @ weight).double().add_(bias).sub_(basis.double() @ part)
+        loss = problem.loss(place)
+        start = Solution(part, torch.zeros_like(bias), 0.0, 0) if part.any() else None
+        solution = minimize(basis, loss, C=C, tolerance=TOLERANCE, start=start, offset=offset)
+        logits = basis.double() @ solution.weight + offset
+        dual = torch.linalg.solve_triangular(factor.mT, solution.weight.float(), upper=True)  # [n, K]
+        # -C loss*(-a / C), by the equality of Fenchel and Young, which holds at the block's exact solution.
+        conjugates += C * loss.value(logits).item() + (dual[kept] * logits).sum().item()
+        change = dual - duals[index]
+        duals[index] = dual
+        weight.addmm_(rows.mT, change)
+        bias += blocks.constant_square * change.sum(dim=0, dtype=torch.float64)
+    pull = (bias - centre) / blocks.constant_square  # sum of all a_i
+    # The dual of the objective with |b - centre|^2 / 2 s^2 added, less that addition.
+    bound = conjugates - weight.norm().item() ** 2 / 2 - (pull @ (bias - centre) + pull @ centre).item()
+    return Ascent(weight, bias, centre, tuple(duals), state.logits, math.inf, 0), bound
+
+
+def _measure(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[float, Tensor]:
+    """Return the objective and the logits [N, K], in one pass."""
+    logits = torch.empty(len(problem.labels), problem.num_classes)
+    total = state.weight.norm().item() ** 2 / 2
+    for place, rows, _ in problem.blocks.read():
+        scores = (rows @ state.weight).double() + state.bias
+        total += C * problem.loss(place).value(scores[problem.kept(place)]).item()
+        logits[place] = scores.float()
+    return total, logits
