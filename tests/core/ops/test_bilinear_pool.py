@@ -156,6 +156,25 @@ def test_strides_do_not_change_values_or_gradient(arrange, dtype):
     torch.testing.assert_close(gradient, gradient_of(x, bilinear_pool))
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("arrange", STRIDES.values(), ids=STRIDES)
+def test_what_an_earlier_map_left_in_memory_does_not_count(arrange, dtype, assert_near):
+    # Both need as much scratch memory; the later one uses less of it, and its norm is a sum over all that was packed.
+    bilinear_pool(torch.full((4, 64, 35), 1e3, dtype=dtype), nonnegative=True)
+    x = feature_map(4, 37, 35, dtype=dtype, nonnegative=True)
+
+    assert_near(bilinear_pool(arrange(x), nonnegative=True), oracle(x, packed=True), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_gradient_in_half_precision_is_the_float32_gradient_rounded_to_nearest(dtype, instruction_set):
+    if instruction_set == "avx512_bf16" and dtype == torch.bfloat16:
+        pytest.skip("needs products in float32; here they are in bfloat16, by design")
+    x = feature_map(2, 37, 35, dtype=dtype)
+
+    assert torch.equal(gradient_of(x, bilinear_pool), gradient_of(x.float(), bilinear_pool).to(dtype))
+
+
 def test_an_expanded_map_equals_its_copy():
     x = feature_map(1, 9, 12).expand(3, -1, -1)
 
