@@ -69,7 +69,7 @@ class AddsInPlace(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         for layer in self.layers:
             x = layer(x)
-            x += 1
+            x.add_(1)
         return {"last": x}
 
 
