@@ -306,6 +306,18 @@ def assert_same_run(first: FinetuneReport, second: FinetuneReport) -> None:
     assert (second.best_epoch, second.best_top1) == (first.best_epoch, first.best_top1)
 
 
+def test_a_row_written_just_before_a_kill_is_there_once(
+    unbroken: FinetuneReport, textures: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingInterruptedError):
+        finetune(textures, tmp_path / "run", settings=quick_settings(**VARIED), progress=StopAt(6, validating=True))
+    # A second session validated and wrote the epoch's row, and was killed before it could save that it had.
+    (row,) = [line for line in (unbroken.output / "metrics.csv").read_text().splitlines() if line.startswith("2,6,")]
+    with (tmp_path / "run" / "metrics.csv").open("a") as file:
+        file.write(row + "\n")
+    assert_same_run(unbroken, finetune(textures, tmp_path / "run", resume=True))
+
+
 def test_a_finished_run_has_nothing_to_go_on_with(unbroken: FinetuneReport, textures: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in unbroken.output.rglob("*.safetensors")}
     assert finetune(textures, unbroken.output, resume=True).steps == unbroken.steps

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from birdnet_cli.core.engine.training import checkpoint as module
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from birdnet_cli.core.errors import CheckpointError
 
@@ -118,8 +119,6 @@ def test_a_pickle_is_refused_and_not_run(folder: Path, tmp_path: Path) -> None:
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    from birdnet_cli.core.engine.training import checkpoint as module
-
     path = folder / "step-00000003.json"
     content = json.loads(path.read_text())
     del content["sha256"]
@@ -167,3 +166,18 @@ def test_a_save_cut_off_at_any_file_operation_leaves_the_one_before(
     save_checkpoint(folder, checkpoint(4))
     assert all(name.startswith("step-") for name in files(folder))
     assert len(files(folder)) == 4
+
+
+def test_a_checkpoint_saved_again_and_cut_off_is_gone_rather_than_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_bytes_atomically", kill)
+        with pytest.raises(Killed):
+            save_checkpoint(folder, checkpoint(3))
+    found, notices = load_checkpoint(folder)
+    assert found is not None
+    assert (found.step, notices) == (2, [])

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from birdnet_cli.core.backbones import IMAGENET, Backbone, create_backbone, resolve_weights
+from birdnet_cli.core.backbones.torchvision_models import TracedBackbone
 from birdnet_cli.core.engine.training.recompute import recompute_activations
 from birdnet_cli.core.errors import UsageError
 
@@ -52,3 +53,35 @@ def test_a_network_of_unknown_structure_is_refused() -> None:
     )
     with pytest.raises(UsageError, match="how timm:some could be divided is not known"):
         recompute_activations(backbone)
+
+
+class AddsInPlace(nn.Module):
+    """Convolutions, each followed by an addition in place that a second pass would do again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(6))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / 4)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        for layer in self.layers:
+            x = layer(x)
+            x.add_(1)
+        return {"last": x}
+
+
+def test_an_operation_in_place_at_the_start_of_a_segment_is_done_once() -> None:
+    gradients = []
+    for recompute in (False, True):
+        network = torch.fx.symbolic_trace(AddsInPlace())
+        backbone = TracedBackbone(
+            network, name="small", layer="last", channels=3, nonnegative=False, preprocessing=IMAGENET
+        )
+        images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        output = recompute_activations(backbone)(images) if recompute else backbone(images)
+        output.square().mean().backward()  # type: ignore[no-untyped-call]
+        gradients.append([parameter.grad for parameter in backbone.parameters()])
+    torch.testing.assert_close(gradients[1], gradients[0])
