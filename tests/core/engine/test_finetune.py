@@ -261,11 +261,9 @@ class StopAt(SilentTrainingProgress):
 
     @contextmanager
     def stage(self, title: str, *, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        def advance(_units: int) -> None:
-            if self.validating and self.now == self.step and title == "validate":
-                signal.raise_signal(signal.SIGTERM)
-
-        yield advance
+        if self.validating and self.now == self.step and title == "validate":
+            signal.raise_signal(signal.SIGTERM)
+        yield lambda _units: None
 
 
 VARIED: dict[str, Any] = {
