@@ -49,15 +49,21 @@ def define_op(schema: str, *, reference: Callable[..., Any], fake: Callable[...,
         if device in _untried:
             load_kernels(device)
             _untried.discard(device)
-            if has_kernel(name, device):
-                # From now on the dispatcher prefers the kernel, and comes here for other layouts only, such as sparse.
-                return getattr(torch.ops.fbn, name).default(first, *rest)
+        if has_kernel(name, device) and _is_dense(first):
+            # Only a call that was on its way when the kernels were loaded comes here; the dispatcher now prefers them.
+            return getattr(torch.ops.fbn, name).default(first, *rest)
         return without_autocast(first, *rest)
 
     _references[name] = without_autocast
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
     LIBRARY.impl(name, load_or_refer, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"fbn::{name}", fake, lib=LIBRARY)
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    # Other layouts, such as sparse, have keys of their own, for which there is the reference alone.
+    key = getattr(torch._C.DispatchKey, tensor.device.type.upper())
+    return torch._C._dispatch_keys(tensor).has(key)
 
 
 def has_kernel(name: str, device: str) -> bool:

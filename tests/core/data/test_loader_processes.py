@@ -106,9 +106,9 @@ def test_fault_of_the_program_is_taken_for_no_bad_image_and_no_dead_process(
 @pytest.mark.parametrize("busy", [False, True], ids=["while waiting", "while the caller works"])
 def test_killed_worker_is_an_error_with_advice(samples: tuple[Sample, ...], busy: bool) -> None:
     handler = signal.getsignal(signal.SIGCHLD)
-    started = time.monotonic()
     loading = load_batches(samples, transform=TRANSFORM, batches=[[0]] * 2000, workers=2)
     next(loading)
+    started = time.monotonic()
 
     def go_on() -> None:
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)  # type: ignore[arg-type]
