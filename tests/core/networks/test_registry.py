@@ -108,17 +108,17 @@ def test_heads_change_nothing_before_the_last_activation(name, factors):
 @pytest.mark.parametrize("name", ["resnet164", "resnet50_v2"])
 @pytest.mark.parametrize("head", ["fc", "fb"])
 def test_a_network_learns_a_batch_by_heart(name, head):
-    # Dropped factors would leave the end to chance.
+    # With dropped factors the loss jumps at the end, with the reference and the kernel alike.
     kept = {"drop_prob": 0.0} if head == "fb" else {}
     network = create_network(name, head=head, num_classes=3, blocks=1, width=4, **kept)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(9, 3, 16, 16, generator=generator) * 60
     labels = torch.arange(9) % 3
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
 
-    losses = [step(network, optimizer, images, labels) for _ in range(25)]
+    losses = [step(network, optimizer, images, labels) for _ in range(15)]
 
-    assert min(losses[-5:]) < losses[0] / 3
+    assert losses[-1] < losses[0] / 3
 
 
 @pytest.mark.parametrize("name", ["inception_bn_small", "resnet34_v2"])
