@@ -4,8 +4,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType, TracebackType
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from birdnet_cli.core.errors import FbnError, UsageError
 
-__all__ = ["DeathWatch", "end_reading", "explain_death", "read_batches", "start_reading"]
+__all__ = ["read_batches"]
 
 B = TypeVar("B")
 
@@ -38,8 +39,8 @@ def read_batches(reader: Dataset[B], *, batches: Sequence[Sequence[int]], worker
     if workers < 0:
         raise UsageError(f"expected 0 or more workers, got {workers}")
     workers = min(workers, len(batches))
-    iterator = start_reading(reader, batches=batches, workers=workers)
-    watch = DeathWatch()
+    iterator = _start_reading(reader, batches=batches, workers=workers)
+    _watch.begin()
     try:
         while True:
             try:
@@ -47,18 +48,20 @@ def read_batches(reader: Dataset[B], *, batches: Sequence[Sequence[int]], worker
             except StopIteration:
                 return
             except (RuntimeError, OSError, EOFError) as error:
-                failure = explain_death(error) if workers else None
+                failure = _explain_death(error) if workers else None
                 if failure is None:
                     raise
                 raise failure from error
             yield batch
     finally:
-        watch.ending = True
-        end_reading(iterator)
-        watch.stop()
+        _watch.ending += 1
+        try:
+            _end_reading(iterator)
+        finally:
+            _watch.ending -= 1
 
 
-def start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], workers: int) -> Iterator[B]:
+def _start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], workers: int) -> Iterator[B]:
     """Return an iterator over `reader[batch]`, in order, with at most two batches per process prepared ahead.
 
     Args:
@@ -82,45 +85,54 @@ def start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], worke
         return iter(loader)
 
 
-def end_reading(iterator: Iterator[object]) -> None:
-    """End the processes behind an iterator of `start_reading`, and wait until they have."""
+def _end_reading(iterator: Iterator[object]) -> None:
+    """End the processes behind an iterator of `_start_reading`, and wait until they have."""
     # torch does this when it deletes the iterator, but the traceback of an error may keep that alive for long.
     if hasattr(iterator, "_shutdown_workers"):
         iterator._shutdown_workers()
 
 
-class DeathWatch:
+class _DeathWatch:
     """Adds the advice to the RuntimeError that torch's SIGCHLD handler raises, mostly in the midst of the caller.
 
+    torch sets its handler once and for all, and so does this: several readers may live at once and end in any order,
+    so none of them could give the signal back.
+
     Attributes:
-        ending: set when the processes are about to end; deaths are then no longer reported.
+        ending: how many readers are ending their processes, whose deaths are not reported.
     """
 
     def __init__(self) -> None:
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self.ending = False
-        self._previous = signal.getsignal(signal.SIGCHLD) if in_main_thread else None
-        if callable(self._previous):
-            signal.signal(signal.SIGCHLD, self._handle)
+        self.ending = 0
+        self._installed: object = None
 
-    def stop(self) -> None:
-        """Give the signal back to its handler of before."""
-        if callable(self._previous) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, self._previous)
+    def begin(self) -> None:
+        """Take the signal from torch, which has taken it by the time that processes read."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        previous = signal.getsignal(signal.SIGCHLD)
+        if callable(previous) and previous is not self._installed:
+            handler = partial(self._handle, previous)
+            signal.signal(signal.SIGCHLD, handler)
+            self._installed = handler
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(
+        self, previous: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None
+    ) -> None:
         try:
-            if callable(self._previous):
-                self._previous(number, frame)
+            previous(number, frame)
         except RuntimeError as error:
-            failure = explain_death(error)
+            failure = _explain_death(error)
             if failure is None:
                 raise
             if not self.ending:
                 raise failure from error
 
 
-def explain_death(error: Exception) -> FbnError | None:
+_watch = _DeathWatch()
+
+
+def _explain_death(error: Exception) -> FbnError | None:
     """Return the error, with advice, if `error` means that a process died or lacks shared memory; else None."""
     text = " ".join(str(error).split()) or type(error).__name__
     if "shared memory" in text:
