@@ -445,3 +445,32 @@ def test_a_network_has_no_descriptor(textures: Path, tmp_path: Path) -> None:
 def test_an_unknown_head_is_told_its_near_matches(textures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown head 'bilinaer': did you mean bilinear"):
         finetune(textures, tmp_path / "run", settings=quick_settings(head="bilinaer"))
+
+
+def test_smoothed_labels_find_the_solved_head_as_certain_as_they_allow(
+    frozen: Path, textures: Path, tmp_path: Path
+) -> None:
+    start = frozen / "bilinear.safetensors"
+    settings = quick_settings(
+        layer=None, head="bilinear", init_from=str(start), label_smoothing=0.1, val_fraction=0, epochs=1
+    )
+    with pytest.raises(TrainingInterruptedError):
+        finetune(textures, tmp_path / "run", settings=settings, progress=StopAtOnce())
+    first, second = (
+        load_model(path, device="cpu", precision="float32") for path in (start, tmp_path / "run" / "last.safetensors")
+    )
+    samples = open_dataset(textures).subset("train").samples
+    images = torch.stack([second.transform(decode_image(sample.path)) for sample in samples])
+    labels = torch.tensor([sample.label for sample in samples])
+    logits = second.logits(images)
+    torch.testing.assert_close(logits, first.logits(images))
+    assert float(second.head.temperature) > 1.1 * float(first.head.temperature)
+
+    def loss(factor: float) -> float:
+        return float(cross_entropy(logits / (second.head.temperature * factor), labels, label_smoothing=0.1))
+
+    assert loss(1.0) < min(loss(0.9), loss(1.1))
+    # Going on does not fit it again.
+    finetune(textures, tmp_path / "run", resume=True)
+    ended = load_model(tmp_path / "run" / "last.safetensors", device="cpu")
+    assert float(ended.head.temperature) == float(second.head.temperature)

@@ -15,6 +15,7 @@ from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebui
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint
 from birdnet_cli.core.engine.training.division import Division, divide
 from birdnet_cli.core.engine.training.ema import MovingAverage
+from birdnet_cli.core.engine.training.fit_confidence import fit_confidence
 from birdnet_cli.core.engine.training.fit_reduction import fit_reduction
 from birdnet_cli.core.engine.training.interrupts import Interrupts
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
@@ -189,6 +190,8 @@ def _build(
         classifier = classifier.to(memory_format=torch.contiguous_format)
     if checkpoint is None:
         fit_reduction(classifier, division.train, settings=settings, processes=processes, progress=progress)
+        if settings.init_from is not None and settings.init_head:
+            fit_confidence(classifier, division.train, settings=settings, processes=processes, progress=progress)
     if settings.checkpoint_activations:
         classifier.run_backbone = recompute_activations(classifier.backbone)
     head = list(classifier.head.parameters())
