@@ -1,5 +1,6 @@
 """A whole training of textures, and the model file that it leaves."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -406,6 +407,27 @@ def test_a_training_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         finetune(data, tmp_path / "run", settings=settings)
     report = finetune(data, tmp_path / "run", settings=settings, on_error="skip", overwrite=True)
     assert report.failures == ("train/rings/001.png: zero bytes",)
+
+
+def test_a_validation_image_that_cannot_be_read_is_named(with_val: Path, tmp_path: Path) -> None:
+    rows = [line for line in with_val.read_text().splitlines() if not line.endswith(",test")]
+    (tmp_path / "textures").symlink_to(with_val.parent / "textures")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "data.csv").write_text("\n".join([*rows, "bad.png,rings,val"]) + "\n")
+    settings = quick_settings(epochs=1)
+    with pytest.raises(DataError, match=r"images cannot be read: bad\.png: not a JPEG"):
+        finetune(tmp_path / "data.csv", tmp_path / "run", settings=settings)
+    report = finetune(tmp_path / "data.csv", tmp_path / "run", settings=settings, on_error="skip", overwrite=True)
+    assert [failure.split(":")[0] for failure in report.failures] == ["bad.png"]
+
+
+def test_one_class_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    data = write_textures(tmp_path / "data", train=2, test=1)
+    for split in ("train", "test"):
+        for name in ("rings", "stripes"):
+            shutil.rmtree(data / split / name)
+    with pytest.raises(DataError, match="tells classes apart, and there is one alone: checks"):
+        finetune(data, tmp_path / "run", settings=quick_settings())
 
 
 def test_rates_that_are_far_too_high_stop_with_advice(textures: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from birdnet_cli.core.engine.training.state import TrainingState
 from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
-from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 
 __all__ = ["FinetuneReport", "Job", "run_job"]
@@ -116,6 +116,8 @@ def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> Finet
 
 def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: TrainingProgress) -> TrainingState:
     dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
+    if len(dataset.classes) < 2:
+        raise DataError(f"{job.data}: a classifier tells classes apart, and there is one alone: {dataset.classes[0]}")
     settings = job.settings
     division = divide(dataset, settings)
     if settings.patience is not None and not division.val:
