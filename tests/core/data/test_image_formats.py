@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from birdnet_cli.core.data import decode_image
 from birdnet_cli.core.errors import ImageError
@@ -73,7 +73,7 @@ def test_whatever_a_parser_raises_becomes_one_line(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(Image.Image, "convert", fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     with pytest.raises(ImageError, match=f"^a.png: damaged: {reason}$"):
         decode_image(encode(noise(), "PNG"), name="a.png")
 

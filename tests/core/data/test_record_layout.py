@@ -4,6 +4,7 @@ import os
 import pickle
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from birdnet_cli.core.data import (
     read_sample,
     write_records,
 )
+from birdnet_cli.core.data.dataset import RecordPlace
 from birdnet_cli.core.data.decoded_images import DecodedImages
 from birdnet_cli.core.data.record_format import frame_record
 from birdnet_cli.core.data.record_layout import is_record_layout, record_samples, split_location
@@ -222,6 +224,10 @@ def test_file_that_is_cut_off_is_called_that_though_its_index_is_whole(root: Pat
 def test_fingerprint_knows_the_file_and_the_places(root: Path) -> None:
     before = open_dataset(root)
     assert open_dataset(root).fingerprint() == before.fingerprint()
+    *others, last = before.samples
+    moved = replace(last, record=RecordPlace(1, 40, 84))
+    assert last.record == RecordPlace(1, 40, 80)
+    assert replace(before, samples=(*others, moved)).fingerprint() != before.fingerprint()
     os.utime(root / "test.rec", ns=(1, 1))
     assert open_dataset(root).fingerprint() != before.fingerprint()
 

@@ -201,6 +201,15 @@ def test_closed_reader_reads_no_more_and_leaves_no_descriptor(rec: Path) -> None
         reader.read(0)
 
 
+def test_closed_reader_never_reads_the_file_that_took_its_descriptor(rec: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.rec").write_bytes(frame_record(b"other") * 9)
+    closed = RecordReader(rec)
+    assert closed.read(0) == DATA[0]
+    closed.close()
+    with RecordReader(tmp_path / "b.rec"), pytest.raises(OSError, match="Bad file descriptor"):
+        closed.read(0)
+
+
 def test_forgotten_reader_leaves_no_descriptor(rec: Path) -> None:
     before = open_descriptors()
     RecordReader(rec).read(0)

@@ -111,6 +111,9 @@ def test_image_that_cannot_be_read_is_named_in_its_place(samples: tuple[Sample, 
     assert first.indices == [order[0], order[1], order[3]]
     assert first.labels.tolist() == [index % 3 for index in first.indices]
     assert len(first.images) == 3
+    augmentation = Augmentation(AugmentSettings(policy="basic", image_size=16), seed=3, epoch=0)
+    for index, image in zip(first.indices, first.images, strict=True):
+        assert torch.equal(image, augmentation.at(index)(decode_image(samples[index].path)))
     assert first.failures == [Failure(2, samples[order[2]].name, "no such file")]
 
 
