@@ -2,6 +2,8 @@
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -57,6 +59,14 @@ struct FactorRows {
   int64_t per_class() const { return static_cast<int64_t>(kept.size()); }
   int64_t source_row(int64_t row) const { return row / per_class() * K + kept[row % per_class()]; }
   const std::byte* at(int64_t row) const { return data + source_row(row) * D * element_bytes(dtype); }
+
+  // Calls use(values) with the values of a row as they are stored, T or narrower.
+  template <typename T, class Use>
+  void with_values(int64_t row, Use&& use) const {
+    if (dtype == Dtype::bfloat16) return use(reinterpret_cast<const torch::headeronly::BFloat16*>(at(row)));
+    if (dtype == Dtype::float16) return use(reinterpret_cast<const torch::headeronly::Half*>(at(row)));
+    use(reinterpret_cast<const T*>(at(row)));
+  }
 
   // `count` rows up to PANEL, side by side: where they are, or copied into memory for PANEL * D elements.
   MatrixView gather(int64_t row, int64_t count, std::byte* memory) const {

@@ -28,8 +28,10 @@ struct FactorSum {
 
   int64_t rows_per_group() const { return O / groups * rows.per_class(); }
   int64_t class_of(int64_t row) const { return row / rows.per_class(); }
+  // Of a row, or of the k-th factor of any class.
   T scale_of(int64_t sample, int64_t row) const {
-    return summed ? T(1) : scale.at(sample, rows.kept[row % rows.per_class()]);
+    if (summed) return T(1);
+    return scale.at(sample, rows.kept[row < rows.per_class() ? row : row % rows.per_class()]);
   }
   bool squares_rows() const { return !quadratic && !summed; }
 };
@@ -57,15 +59,15 @@ inline int64_t positions_at_a_time(const Patches& patches, int64_t groups, int64
   return std::min(ceil_div(std::max(fitting, LEAST), PANEL), ceil_div(patches.R, PANEL)) * PANEL;
 }
 
-// The product of two panels, in depths of which both stay in the first-level cache between one block of rows and the
-// next.
+// Sets a tile to the product of two panels, or adds it, in depths of which both stay in the first-level cache between
+// one block of rows and the next.
 template <typename T>
 void multiply_panels(const TileKernels<T>& kernels, int64_t depth, const std::byte* left, const std::byte* right,
-                     T* tile, const Region& region) {
+                     T* tile, const Region& region, bool add = false) {
   constexpr int64_t DEPTH = 256;
   for (int64_t first = 0; first < depth; first += DEPTH) {
     const int64_t offset = kernels.units(first) * PANEL * kernels.unit_bytes;
-    kernels.multiply(std::min(DEPTH, depth - first), left + offset, right + offset, tile, region, first > 0);
+    kernels.multiply(std::min(DEPTH, depth - first), left + offset, right + offset, tile, region, add || first > 0);
   }
 }
 

@@ -62,16 +62,26 @@ struct Problem {
 
   void add_squares(int64_t row, T* sums) const {
     const T s = scale.at(0, factors.kept[row % factors.per_class()]);
-    const auto add = [&](const auto* values) {
+    factors.with_values<T>(row, [&](const auto* values) {
       for (int64_t d = 0; d < patches.D; ++d) {
         const T value = static_cast<T>(values[d]);
         sums[d] += s * value * value;
       }
-    };
-    if (factors.dtype == Dtype::bfloat16)
-      return add(reinterpret_cast<const torch::headeronly::BFloat16*>(factors.at(row)));
-    if (factors.dtype == Dtype::float16) return add(reinterpret_cast<const torch::headeronly::Half*>(factors.at(row)));
-    add(reinterpret_cast<const T*>(factors.at(row)));
+    });
+  }
+
+  // The gradient of the diagonal for the weight, f_ok s_k times `moments` [O, D], is subtracted. The 2 is in them.
+  void subtract_moments(const T* moments, T* weight_grad) const {
+    torch::stable::parallel_for(0, O, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin * factors.per_class(); row < end * factors.per_class(); ++row) {
+        const T s = scale.at(0, factors.kept[row % factors.per_class()]);
+        const T* const from = moments + row / factors.per_class() * patches.D;
+        T* const to = weight_grad + factors.source_row(row) * patches.D;
+        factors.with_values<T>(row, [&](const auto* values) {
+          for (int64_t d = 0; d < patches.D; ++d) to[d] -= s * static_cast<T>(values[d]) * from[d];
+        });
+      }
+    });
   }
 
   // Calls use(sum) with the sum over the diagonal.
@@ -158,12 +168,19 @@ std::tuple<Tensor, Tensor> compute_backward(const Tensor& grad, const Tensor& x,
     if (wants_x) target.emplace(x_sums, window, groups);
     T* const target_weight = wants_weight ? static_cast<T*>(weight_sums.data_ptr()) : nullptr;
     const TileKernels<T>& kernels = tile_kernels<T>(cpu_capability());
-    const auto add = [&](const FactorSum<T>& sum) {
+    const auto add = [&](const FactorSum<T>& sum, T* target_weight) {
       GradientPass<T>(kernels, sum, problem.factors, gradient, kept)
           .compute(x, target ? &*target : nullptr, target_weight);
     };
-    add(problem.form());
-    if (!diagonal) problem.with_diagonal(x, add);
+    add(problem.form(), target_weight);
+    if (!diagonal) {
+      problem.with_diagonal(x, [&](const FactorSum<T>& sum) {
+        if (!sum.summed || !wants_weight) return add(sum, target_weight);
+        const Tensor moments = torch::stable::new_zeros(x, {problem.O, patches.D}, wide);
+        add(sum, static_cast<T*>(moments.data_ptr()));
+        problem.subtract_moments(static_cast<const T*>(moments.data_ptr()), target_weight);
+      });
+    }
   }
   if (wants_x && !is_wide) torch::stable::copy_(x_grad, x_sums);
   return {x_grad, is_wide ? weight_sums : torch::stable::to(weight_sums, weight.scalar_type())};

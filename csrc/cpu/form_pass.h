@@ -125,8 +125,10 @@ class FormPass {
     const int64_t begin = first * K;
     const int64_t end = begin + classes * K;
     std::fill_n(worker.sums.get(), classes * PANEL, T(0));
-    if (sum_.scale.by_sample) load_scales(worker, begin, position, count);
+    if (sum_.scale.by_sample) load_scales(worker, position, count);
     const std::byte* panel = worker.factors.get();
+    T* sums = worker.sums.get();
+    int64_t k = 0;
     for (int64_t row = begin; row < end; row += PANEL, panel += panel_bytes_) {
       const Region region{std::min(PANEL, end - row), count, false};
       T* const tile = worker.tile.get();
@@ -135,21 +137,24 @@ class FormPass {
         kernels_.write(tile, region, T(1), {products + row * patches_.R + position, DTYPE_OF<T>, patches_.R, 1});
       }
       for (int64_t i = 0; i < region.rows; ++i) {
-        T* const sums = worker.sums.get() + (sum_.class_of(row + i) - first) * PANEL;
-        add_row(worker, tile + i * PANEL, row + i, sums);
+        add_row(worker, tile + i * PANEL, k, sums);
+        if (++k < K) continue;
+        k = 0;
+        sums += PANEL;
       }
     }
   }
 
-  void add_row(const Worker& worker, const T* products, int64_t row, T* sums) const {
+  // Adds what the k-th of a class's factors contributes.
+  void add_row(const Worker& worker, const T* products, int64_t k, T* sums) const {
     if (sum_.scale.by_sample) {
-      const T* const scales = worker.scales.get() + row % sum_.rows.per_class() * PANEL;
+      const T* const scales = worker.scales.get() + k * PANEL;
       for (int64_t j = 0; j < PANEL; ++j) {
         sums[j] += sum_.quadratic ? scales[j] * products[j] * products[j] : -scales[j] * products[j];
       }
       return;
     }
-    const T scale = sum_.scale_of(0, row);
+    const T scale = sum_.scale_of(0, k);
     if (sum_.quadratic) {
       for (int64_t j = 0; j < PANEL; ++j) sums[j] += scale * products[j] * products[j];
     } else {
@@ -158,10 +163,10 @@ class FormPass {
   }
 
   // The scale of every factor at every position of a panel.
-  void load_scales(const Worker& worker, int64_t row, int64_t position, int64_t count) const {
+  void load_scales(const Worker& worker, int64_t position, int64_t count) const {
     for (int64_t k = 0; k < sum_.rows.per_class(); ++k) {
       for (int64_t j = 0; j < PANEL; ++j) {
-        worker.scales.get()[k * PANEL + j] = j < count ? sum_.scale_of((position + j) / patches_.L, row + k) : T(0);
+        worker.scales.get()[k * PANEL + j] = j < count ? sum_.scale_of((position + j) / patches_.L, k) : T(0);
       }
     }
   }

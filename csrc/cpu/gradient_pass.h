@@ -35,13 +35,14 @@ class GradientPass {
   }
 
   // Adds to the gradient of the map, whose memory `x_grad` describes, and of the weight [O, K, D]; either may be null.
+  // If the rows are summed, the latter is [O, D] and not yet multiplied by the factors.
   void compute(const torch::stable::Tensor& like, const Patches* x_grad, T* weight_grad) const {
     const int64_t most = positions_at_a_time(patches_, sum_.groups, sizeof(T), PACKED_BYTES);
     const int64_t chunk = std::max<int64_t>(CHUNK_PANELS, 2 * torch::stable::get_num_threads());
     const Memory memory(*this, like, most, chunk, x_grad != nullptr, weight_grad != nullptr);
     const int64_t panels = static_cast<int64_t>(row_panels_.size());
     for (int64_t first = 0; first < patches_.R; first += most) {
-      const Portion portion{first, std::min(most, patches_.R - first)};
+      const Portion portion(sum_, first, std::min(most, patches_.R - first));
       pack_windows(memory, portion, weight_grad != nullptr);
       for (int64_t begin = 0; begin < panels; begin += chunk) {
         const int64_t end = std::min(panels, begin + chunk);
@@ -55,13 +56,36 @@ class GradientPass {
  private:
   static constexpr int64_t PACKED_BYTES = 768 * 1024;
   static constexpr int64_t CHUNK_PANELS = 8;
+  static constexpr int64_t CACHE_LINE = 64;
+  // Panels ahead of the one that is worked on.
+  static constexpr int64_t PREFETCHED = 2;
 
   struct RowPanel {
     int64_t group, row, count;
   };
 
+  // Of the rows of a panel: their classes, and what the batch scales them with.
+  struct FactorWeights {
+    int64_t classes[PANEL];
+    T scales[PANEL];
+
+    FactorWeights(const FactorSum<T>& sum, const RowPanel& rows) {
+      for (int64_t i = 0; i < rows.count; ++i) {
+        classes[i] = sum.class_of(rows.row + i);
+        scales[i] = sum.scale_of(0, rows.row + i);
+      }
+    }
+  };
+
   struct Portion {
-    int64_t first, count;
+    Portion(const FactorSum<T>& sum, int64_t first, int64_t count) : first(first), count(count), offsets(count) {
+      const int64_t L = sum.patches.L;
+      for (int64_t j = 0; j < count; ++j) offsets[j] = (first + j) / L * sum.O * L + (first + j) % L;
+    }
+
+    const int64_t first, count;
+    // Of the positions in one class of [N, O, L].
+    std::vector<int64_t> offsets;
 
     int64_t panels() const { return ceil_div(count, PANEL); }
     int64_t count_of(int64_t panel) const { return std::min(PANEL, count - panel * PANEL); }
@@ -78,7 +102,7 @@ class GradientPass {
           turned_windows(like, wants_weight ? pass.sum_.groups * pass.deep_ * deep_bytes : 0),
           turned_products(like, wants_x ? most * chunk_bytes : 0),
           turned_factors(like, wants_x ? pass.deep_ * chunk_bytes : 0),
-          columns(like, wants_x ? pass.sum_.groups * positions * pass.patches_.D * sizeof(T) : 0) {}
+          columns(like, wants_x ? pass.sum_.groups * most * pass.deep_ * TILE * sizeof(T) : 0) {}
 
     // Panels of: positions, D deep; values of a window, deep in positions; positions, deep in the chunk's factors;
     // values of a factor, as deep. And the gradients [D, PANEL] of the windows of each panel of positions.
@@ -88,7 +112,7 @@ class GradientPass {
 
   bool recomputes() const { return sum_.quadratic && products_ == nullptr; }
   T* columns_of(const Memory& memory, int64_t group, int64_t panel) const {
-    return reinterpret_cast<T*>(memory.columns.get()) + (group * memory.most + panel) * PANEL * patches_.D;
+    return reinterpret_cast<T*>(memory.columns.get()) + (group * memory.most + panel) * deep_ * TILE;
   }
   int64_t values_in(int64_t deep) const { return std::min(PANEL, patches_.D - deep * PANEL); }
   int64_t offset_of(int64_t depth) const { return kernels_.units(depth) * PANEL * kernels_.unit_bytes; }
@@ -131,23 +155,25 @@ class GradientPass {
       const Scratch<T> tile(TILE);
       for (int64_t index = begin; index < end; ++index) {
         const RowPanel& rows = row_panels_[index];
+        const FactorWeights weights(sum_, rows);
         const int64_t depth = (index - first) * PANEL;
         const MatrixView view = sum_.rows.gather(rows.row, rows.count, gathered.get());
         if (recomputes()) kernels_.pack(view, rows.count, patches_.D, packed.get());
         for (int64_t panel = 0; panel < portion.panels(); ++panel) {
           const int64_t count = portion.count_of(panel);
           const std::byte* const windows = memory.windows.get() + (rows.group * memory.most + panel) * window_bytes_;
+          // A tile of factors by positions is a panel of positions already, as deep as it has factors.
+          T* const products =
+              !wants_x
+                  ? tile.get()
+                  : reinterpret_cast<T*>(memory.turned_products.get() + panel * memory.chunk_bytes + offset_of(depth));
           if (recomputes()) {
-            multiply_panels(kernels_, patches_.D, packed.get(), windows, tile.get(), {rows.count, count, false});
+            multiply_panels(kernels_, patches_.D, packed.get(), windows, products, {rows.count, count, false});
           }
-          weigh(rows, portion.first + panel * PANEL, count, tile.get());
+          weigh(weights, rows, portion, panel, products);
           if (weight_grad != nullptr) {
             std::byte* const to = weighted.get() + offset_of(panel * PANEL);
-            kernels_.pack({tile.get(), DTYPE_OF<T>, PANEL, 1}, rows.count, count, to);
-          }
-          if (wants_x) {
-            std::byte* const to = memory.turned_products.get() + panel * memory.chunk_bytes + offset_of(depth);
-            kernels_.pack({tile.get(), DTYPE_OF<T>, 1, PANEL}, count, rows.count, to);
+            kernels_.pack({products, DTYPE_OF<T>, PANEL, 1}, rows.count, count, to);
           }
         }
         for (int64_t deep = 0; deep < deep_; ++deep) {
@@ -168,62 +194,52 @@ class GradientPass {
     });
   }
 
-  // tile[i][j] = 2 g s (f_i . x_j), from the product in the tile, the kept products or, for the diagonal, 1.
-  void weigh(const RowPanel& rows, int64_t position, int64_t count, T* tile) const {
-    T factors[PANEL];
-    int64_t images[PANEL], offsets[PANEL];
-    for (int64_t j = 0; j < count; ++j) {
-      images[j] = (position + j) / patches_.L;
-      offsets[j] = images[j] * sum_.O * patches_.L + (position + j) % patches_.L;
-    }
-    int64_t loaded = -1;
-    T grads[PANEL];
-    for (int64_t i = 0; i < rows.count; ++i) {
-      const int64_t row = rows.row + i;
-      const int64_t label = sum_.class_of(row);
-      if (label != loaded) {
-        for (int64_t j = 0; j < count; ++j) grads[j] = 2 * grad_[offsets[j] + label * patches_.L];
-        loaded = label;
+  // tile[i][j] = 2 g s (f_i . x_j), from the product in the tile, the kept products or, for the diagonal, 1. The loops
+  // are as long as a panel, so that they become vectors; the last columns of the last panel are 0.
+  void weigh(const FactorWeights& factors, const RowPanel& rows, const Portion& portion, int64_t panel, T* tile) const {
+    const int64_t count = portion.count_of(panel);
+    const int64_t position = portion.first + panel * PANEL;
+    const int64_t* const offsets = portion.offsets.data() + panel * PANEL;
+    T grads[PANEL] = {}, weights[PANEL], kept[PANEL] = {};
+    for (int64_t i = 0; i < rows.count; ++i, tile += PANEL) {
+      if (i == 0 || factors.classes[i] != factors.classes[i - 1]) {
+        const T* const from = grad_ + factors.classes[i] * patches_.L;
+        for (int64_t j = 0; j < count; ++j) grads[j] = 2 * from[offsets[j]];
       }
-      if (sum_.scale.by_sample) {
-        for (int64_t j = 0; j < count; ++j) factors[j] = grads[j] * sum_.scale_of(images[j], row);
-      } else {
-        const T scale = sum_.scale_of(0, row);
-        for (int64_t j = 0; j < count; ++j) factors[j] = grads[j] * scale;
+      for (int64_t j = 0; j < PANEL; ++j) weights[j] = grads[j] * factors.scales[i];
+      for (int64_t j = 0; j < count && sum_.scale.by_sample; ++j) {
+        weights[j] = grads[j] * sum_.scale_of((position + j) / patches_.L, rows.row + i);
       }
-      T* const to = tile + i * PANEL;
       if (!sum_.quadratic) {
-        std::copy_n(factors, count, to);
+        std::copy_n(weights, PANEL, tile);
+      } else if (recomputes()) {
+        for (int64_t j = 0; j < PANEL; ++j) tile[j] = j < count ? tile[j] * weights[j] : T(0);
       } else {
-        const T* const from = recomputes() ? to : products_ + row * patches_.R + position;
-        for (int64_t j = 0; j < count; ++j) to[j] = factors[j] * from[j];
+        const T* const from = products_ + (rows.row + i) * patches_.R + position;
+        // The rows lie far apart, and the processor does not see what comes next.
+        for (int64_t j = 0; j < PANEL; j += CACHE_LINE / static_cast<int64_t>(sizeof(T))) {
+          __builtin_prefetch(from + PREFETCHED * PANEL + j);
+        }
+        std::copy_n(from, count, kept);
+        for (int64_t j = 0; j < PANEL; ++j) tile[j] = kept[j] * weights[j];
       }
     }
   }
 
+  // The diagonal of factors that are not summed is multiplied by them here: the gradient of f^2 is 2 f.
   void add_to_weight(const RowPanel& rows, int64_t d, const Region& region, const T* tile, T* weight_grad) const {
     for (int64_t i = 0; i < region.rows; ++i) {
       const T* const from = tile + i * PANEL;
-      if (sum_.quadratic) {
-        T* const to = weight_grad + factors_.source_row(rows.row + i) * patches_.D + d;
+      const int64_t row = rows.row + i;
+      T* const to = weight_grad + (sum_.summed ? row : factors_.source_row(row)) * patches_.D + d;
+      if (!sum_.squares_rows()) {
         for (int64_t j = 0; j < region.columns; ++j) to[j] += from[j];
-      } else if (!sum_.summed) {
-        subtract_weighted(rows.row + i, d, region.columns, T(1), from, weight_grad);
-      } else {
-        for (int64_t k = 0; k < factors_.per_class(); ++k) {
-          const T scale = sum_.scale.at(0, factors_.kept[k]);
-          subtract_weighted((rows.row + i) * factors_.per_class() + k, d, region.columns, scale, from, weight_grad);
-        }
+        continue;
       }
+      factors_.with_values<T>(row, [&](const auto* values) {
+        for (int64_t j = 0; j < region.columns; ++j) to[j] -= static_cast<T>(values[d + j]) * from[j];
+      });
     }
-  }
-
-  // The gradient of f^2 is 2 f; the 2 is in what is weighted.
-  void subtract_weighted(int64_t row, int64_t d, int64_t count, T scale, const T* from, T* weight_grad) const {
-    T values[PANEL];
-    load(factors_.at(row) + d * element_bytes(factors_.dtype), factors_.dtype, 1, count, values);
-    T* const to = weight_grad + factors_.source_row(row) * patches_.D + d;
-    for (int64_t j = 0; j < count; ++j) to[j] -= scale * values[j] * from[j];
   }
 
   static void load(const void* from, Dtype dtype, int64_t stride, int64_t count, T* values) {
@@ -256,28 +272,27 @@ class GradientPass {
           for (int64_t deep = 0; deep < deep_; ++deep) {
             const std::byte* const factors = memory.turned_factors.get() + deep * memory.chunk_bytes + offset_of(start);
             const Region region{values_in(deep), count, false};
-            multiply_panels(kernels_, depth, factors, products, tile.get(), region);
             T* const columns = columns_of(memory, group, panel) + deep * TILE;
-            add_to_columns(view, deep, region, begins, tile.get(), columns);
+            if (sum_.quadratic) {
+              multiply_panels(kernels_, depth, factors, products, columns, region, !begins);
+            } else {
+              multiply_panels(kernels_, depth, factors, products, tile.get(), region);
+              subtract_times_x(view, deep, region, begins, tile.get(), columns);
+            }
           }
         }
       }
     });
   }
 
-  void add_to_columns(const MatrixView& view, int64_t deep, const Region& region, bool begins, const T* tile,
-                      T* columns) const {
+  void subtract_times_x(const MatrixView& view, int64_t deep, const Region& region, bool begins, const T* tile,
+                        T* columns) const {
+    const auto* const data = static_cast<const std::byte*>(view.data);
     for (int64_t i = 0; i < region.rows; ++i, tile += PANEL, columns += PANEL) {
-      if (begins) std::fill_n(columns, PANEL, T(0));
-      if (sum_.quadratic) {
-        for (int64_t j = 0; j < region.columns; ++j) columns[j] += tile[j];
-        continue;
-      }
       T values[PANEL];
-      const auto* const data = static_cast<const std::byte*>(view.data);
       load(data + (deep * PANEL + i) * view.depth_stride * element_bytes(view.dtype), view.dtype, view.row_stride,
            region.columns, values);
-      for (int64_t j = 0; j < region.columns; ++j) columns[j] -= values[j] * tile[j];
+      for (int64_t j = 0; j < region.columns; ++j) columns[j] = (begins ? T(0) : columns[j]) - values[j] * tile[j];
     }
   }
 

@@ -67,13 +67,17 @@ class Patches {
   template <typename T>
   void scatter(int64_t group, int64_t row, int64_t count, int64_t first, int64_t last, const T* columns) const {
     const Corners corners(*this, row, count);
-    for (int64_t c = first; c < last; ++c) {
-      T* const plane = reinterpret_cast<T*>(data_) + (group * channels + c) * strides_[1];
-      for (int64_t tap = 0; tap < taps_; ++tap) {
+    for (int64_t tap = 0; tap < taps_; ++tap) {
+      const Offsets at(*this, corners, tap, count);
+      for (int64_t c = first; c < last; ++c) {
+        T* const plane = reinterpret_cast<T*>(data_) + (group * channels + c) * strides_[1];
         const T* const from = columns + (c * taps_ + tap) * PANEL;
-        for (int64_t j = 0; j < count; ++j) {
-          const int64_t offset = corners.offset(*this, j, tap);
-          if (offset >= 0) plane[offset] += from[j];
+        if (at.is_run) {
+          for (int64_t j = 0; j < count; ++j) plane[at.offsets[0] + j] += from[j];
+        } else {
+          for (int64_t j = 0; j < count; ++j) {
+            if (at.offsets[j] >= 0) plane[at.offsets[j]] += from[j];
+          }
         }
       }
     }
@@ -102,6 +106,20 @@ class Patches {
     }
   };
 
+  // Where one value of each of `count` windows lies in every channel, and whether they lie side by side.
+  struct Offsets {
+    int64_t offsets[PANEL];
+    bool is_run;
+
+    Offsets(const Patches& patches, const Corners& corners, int64_t tap, int64_t count) {
+      is_run = true;
+      for (int64_t j = 0; j < count; ++j) {
+        offsets[j] = corners.offset(patches, j, tap);
+        is_run = is_run && offsets[j] >= 0 && offsets[j] == offsets[0] + j;
+      }
+    }
+  };
+
   template <typename Element>
   MatrixView gather_elements(int64_t group, int64_t row, int64_t count, Element* memory) const {
     const Corners corners(*this, row, count);
@@ -113,19 +131,14 @@ class Patches {
       return {memory, dtype, D, 1};
     }
     for (int64_t tap = 0; tap < taps_; ++tap) {
-      int64_t offsets[PANEL];
-      bool is_run = true;
-      for (int64_t j = 0; j < count; ++j) {
-        offsets[j] = corners.offset(*this, j, tap);
-        is_run = is_run && offsets[j] == offsets[0] + j;
-      }
+      const Offsets at(*this, corners, tap, count);
       for (int64_t c = 0; c < channels; ++c) {
         const Element* const plane = channel + c * strides_[1];
         Element* const to = memory + (c * taps_ + tap) * PANEL;
-        if (is_run && offsets[0] >= 0) {
-          std::memcpy(to, plane + offsets[0], count * sizeof(Element));
+        if (at.is_run) {
+          std::memcpy(to, plane + at.offsets[0], count * sizeof(Element));
         } else {
-          for (int64_t j = 0; j < count; ++j) to[j] = offsets[j] < 0 ? Element(0) : plane[offsets[j]];
+          for (int64_t j = 0; j < count; ++j) to[j] = at.offsets[j] < 0 ? Element(0) : plane[at.offsets[j]];
         }
       }
     }

@@ -128,6 +128,16 @@ def test_every_parameter_gets_a_gradient(name):
     assert all(one.grad is not None and one.grad.isfinite().all() for one in network.parameters())
 
 
+@pytest.mark.parametrize("name", ["resnet164", "inception_bn_small", "inception_bn"])
+def test_the_last_map_has_not_been_activated(name):
+    network = create_network(name, num_classes=2, **({"blocks": 1, "width": 4} if "resnet" in name else {}))
+
+    features = network.features(torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 60)
+
+    # Every channel, of every branch, is normalised and nothing else.
+    assert (features.amin((0, 2, 3)) < 0).all()
+
+
 def step(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> float:
     optimizer.zero_grad()
     loss = nn.functional.cross_entropy(network(images), labels)
