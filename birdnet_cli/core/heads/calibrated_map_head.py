@@ -49,6 +49,11 @@ class CalibratedMapHead(nn.Module):
         return torch.softmax(logits / self.temperature, dim=1)
 
     @torch.no_grad()
+    def soften(self, factor: float) -> None:
+        """Divide the scores by a factor, which T takes up: the logits stay."""
+        self.temperature.mul_(factor)
+
+    @torch.no_grad()
     def solved(self, *, rescale: float = 1.0) -> dict[str, Tensor]:
         """Return the state dict, with T times a temperature of the scores that was fitted after training."""
         return self.state_dict() | {"temperature": self.temperature * rescale}

@@ -41,6 +41,13 @@ class TrainableHead(nn.Module):
         self.bias.copy_(head.bias / self.temperature)
 
     @torch.no_grad()
+    def soften(self, factor: float) -> None:
+        """Divide the scores by a factor, which T takes up: the logits stay."""
+        self.temperature.mul_(factor)
+        self.weight.div_(factor)
+        self.bias.div_(factor)
+
+    @torch.no_grad()
     def solved(self, *, rescale: float = 1.0) -> dict[str, Tensor]:
         """Return the state dict of the `LinearHead` with the same logits.
 

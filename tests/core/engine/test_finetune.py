@@ -1,5 +1,6 @@
 """A whole training of textures, and the model file that it leaves."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -408,6 +409,27 @@ def test_a_training_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert report.failures == ("train/rings/001.png: zero bytes",)
 
 
+def test_a_validation_image_that_cannot_be_read_is_named(with_val: Path, tmp_path: Path) -> None:
+    rows = [line for line in with_val.read_text().splitlines() if not line.endswith(",test")]
+    (tmp_path / "textures").symlink_to(with_val.parent / "textures")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "data.csv").write_text("\n".join([*rows, "bad.png,rings,val"]) + "\n")
+    settings = quick_settings(epochs=1)
+    with pytest.raises(DataError, match=r"images cannot be read: bad\.png: not a JPEG"):
+        finetune(tmp_path / "data.csv", tmp_path / "run", settings=settings)
+    report = finetune(tmp_path / "data.csv", tmp_path / "run", settings=settings, on_error="skip", overwrite=True)
+    assert [failure.split(":")[0] for failure in report.failures] == ["bad.png"]
+
+
+def test_one_class_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    data = write_textures(tmp_path / "data", train=2, test=1)
+    for split in ("train", "test"):
+        for name in ("rings", "stripes"):
+            shutil.rmtree(data / split / name)
+    with pytest.raises(DataError, match="tells classes apart, and there is one alone: checks"):
+        finetune(data, tmp_path / "run", settings=quick_settings())
+
+
 def test_rates_that_are_far_too_high_stop_with_advice(textures: Path, tmp_path: Path) -> None:
     settings = quick_settings(lr=1e30, backbone_lr=1e30, val_fraction=0, epochs=9, sched="constant")
     with pytest.raises(NumericsError, match=r"not finite in 3 batches in a row.*lower --lr"):
@@ -445,3 +467,32 @@ def test_a_network_has_no_descriptor(textures: Path, tmp_path: Path) -> None:
 def test_an_unknown_head_is_told_its_near_matches(textures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown head 'bilinaer': did you mean bilinear"):
         finetune(textures, tmp_path / "run", settings=quick_settings(head="bilinaer"))
+
+
+def test_smoothed_labels_find_the_solved_head_as_certain_as_they_allow(
+    frozen: Path, textures: Path, tmp_path: Path
+) -> None:
+    start = frozen / "bilinear.safetensors"
+    settings = quick_settings(
+        layer=None, head="bilinear", init_from=str(start), label_smoothing=0.1, val_fraction=0, epochs=1
+    )
+    with pytest.raises(TrainingInterruptedError):
+        finetune(textures, tmp_path / "run", settings=settings, progress=StopAtOnce())
+    first, second = (
+        load_model(path, device="cpu", precision="float32") for path in (start, tmp_path / "run" / "last.safetensors")
+    )
+    samples = open_dataset(textures).subset("train").samples
+    images = torch.stack([second.transform(decode_image(sample.path)) for sample in samples])
+    labels = torch.tensor([sample.label for sample in samples])
+    logits = second.logits(images)
+    torch.testing.assert_close(logits, first.logits(images))
+    assert float(second.head.temperature) > 1.1 * float(first.head.temperature)
+
+    def loss(factor: float) -> float:
+        return float(cross_entropy(logits / (second.head.temperature * factor), labels, label_smoothing=0.1))
+
+    assert loss(1.0) < min(loss(0.9), loss(1.1))
+    # Going on does not fit it again.
+    finetune(textures, tmp_path / "run", resume=True)
+    ended = load_model(tmp_path / "run" / "last.safetensors", device="cpu")
+    assert float(ended.head.temperature) == float(second.head.temperature)

@@ -42,3 +42,13 @@ def test_a_new_head_knows_nothing_and_can_learn() -> None:
     head = TrainableHead(5, 3)
     assert torch.equal(head(torch.ones(2, 5)), torch.zeros(2, 3))
     assert {name for name, parameter in head.named_parameters() if parameter.requires_grad} == {"weight", "bias"}
+
+
+def test_softer_scores_leave_the_logits_alone() -> None:
+    trainable, descriptor = TrainableHead(5, 3), torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
+    trainable.load(solved_head())
+    before = trainable(descriptor)
+    trainable.soften(2.5)
+    torch.testing.assert_close(trainable(descriptor), before / 2.5)
+    torch.testing.assert_close(trainable.solved()["weight"], solved_head().weight)
+    torch.testing.assert_close(trainable.solved()["temperature"], torch.tensor(0.175))

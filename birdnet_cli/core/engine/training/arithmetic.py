@@ -70,7 +70,7 @@ def reproducible(wanted: bool) -> Iterator[None]:
     if wanted:
         # cuBLAS reads it when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
+    torch.use_deterministic_algorithms(wanted or before[0])
     torch.backends.cudnn.benchmark = not wanted
     try:
         yield

@@ -15,6 +15,7 @@ from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebui
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint
 from birdnet_cli.core.engine.training.division import Division, divide
 from birdnet_cli.core.engine.training.ema import MovingAverage
+from birdnet_cli.core.engine.training.fit_confidence import fit_confidence
 from birdnet_cli.core.engine.training.fit_reduction import fit_reduction
 from birdnet_cli.core.engine.training.interrupts import Interrupts
 from birdnet_cli.core.engine.training.optimizer import create_optimizer
@@ -29,7 +30,7 @@ from birdnet_cli.core.engine.training.state import TrainingState
 from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
-from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 
 __all__ = ["FinetuneReport", "Job", "run_job"]
@@ -115,6 +116,8 @@ def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> Finet
 
 def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: TrainingProgress) -> TrainingState:
     dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
+    if len(dataset.classes) < 2:
+        raise DataError(f"{job.data}: a classifier tells classes apart, and there is one alone: {dataset.classes[0]}")
     settings = job.settings
     division = divide(dataset, settings)
     if settings.patience is not None and not division.val:
@@ -189,6 +192,8 @@ def _build(
         classifier = classifier.to(memory_format=torch.contiguous_format)
     if checkpoint is None:
         fit_reduction(classifier, division.train, settings=settings, processes=processes, progress=progress)
+        if settings.init_from is not None and settings.init_head:
+            fit_confidence(classifier, division.train, settings=settings, processes=processes, progress=progress)
     if settings.checkpoint_activations:
         classifier.run_backbone = recompute_activations(classifier.backbone)
     head = list(classifier.head.parameters())

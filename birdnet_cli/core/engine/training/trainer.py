@@ -1,11 +1,11 @@
 """The training loop: epochs of updates, each followed by a validation, from wherever a checkpoint left off."""
 
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Literal, NoReturn, cast
 
-from birdnet_cli.core.data import EvaluationBatches, TrainingBatch, TrainingBatches
+from birdnet_cli.core.data import EvaluationBatches, Failure, TrainingBatch, TrainingBatches
 from birdnet_cli.core.engine.training.gauges import Gauges, epoch_line
 from birdnet_cli.core.engine.training.guard import judge_outcome
 from birdnet_cli.core.engine.training.interrupts import Interrupts
@@ -127,14 +127,14 @@ class Trainer:
         if wishes:
             self._interrupt()
         if failed:
-            self._take_failures(batch)
+            self._take_failures(batch.failures)
         return max(1, int(images))
 
-    def _take_failures(self, batch: TrainingBatch) -> None:
-        texts = [f"{failure.name}: {failure.reason}" for failure in batch.failures]
+    def _take_failures(self, failures: Sequence[Failure]) -> None:
+        texts = [f"{failure.name}: {failure.reason}" for failure in failures]
         if self.on_error == "fail" and texts:
             raise DataError(
-                f"training images cannot be read: {'; '.join(texts[:NAMED])}. Remove or repair them (fbn data check "
+                f"images cannot be read: {'; '.join(texts[:NAMED])}. Remove or repair them (fbn data check "
                 "finds all of them), or list and skip them with --on-error skip"
             )
         self.state.failed = sorted({*self.state.failed, *self.processes.collect(texts)})
@@ -164,6 +164,7 @@ class Trainer:
                 self.val,
                 processes=self.processes,
                 num_classes=len(self.parts.assembled.description.classes),
+                take_failures=self._take_failures,
                 stopping=lambda: self.interrupts.received is not None,
                 advance=advance,
             )

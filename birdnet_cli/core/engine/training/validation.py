@@ -1,13 +1,13 @@
 """A classifier on the validation images, shared among the processes -> loss, top-1, top-5 and a temperature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from birdnet_cli.core.data import EvaluationBatches
+from birdnet_cli.core.data import EvaluationBatches, Failure
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.errors import DataError, NumericsError
@@ -42,6 +42,7 @@ def validate(
     processes: Processes,
     num_classes: int,
     stopping: Callable[[], bool],
+    take_failures: Callable[[Sequence[Failure]], None],
     advance: Callable[[int], None],
 ) -> Figures | None:
     """Compute the figures over every image once, however many processes there are.
@@ -51,6 +52,7 @@ def validate(
         batches: this process's part.
         processes: who has the others.
         num_classes: K.
+        take_failures: told, in every process, of this one's images that could not be read, if any process has some.
         stopping: asked between batches, in every process, whether to give up.
         advance: told the images done, of all processes.
 
@@ -73,8 +75,12 @@ def validate(
         if batch is not None and len(batch.labels):
             scores.append(classifier(batch.images.to(processes.device)).float().cpu())
             labels.append(batch.labels)
-        done, wish = processes.sum([0 if batch is None else len(batch.labels), stopping()])
+        failures = batch.failures if batch is not None else []
+        seen = len(failures) + (len(batch.labels) if batch is not None else 0)
+        done, failed, wish = processes.sum([seen, len(failures), stopping()])
         advance(int(done))
+        if failed:
+            take_failures(failures)
         if wish:
             return None
     # A process may have no image at all, where there are fewer of them than processes.

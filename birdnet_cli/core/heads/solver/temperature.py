@@ -15,7 +15,7 @@ LOWEST, HIGHEST = 1e-3, 1e3
 HALVINGS = 60
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float | None = None) -> float:
     """Return the T that minimises the cross-entropy of softmax(logits / T).
 
     One part in n + 1 of each target is spread over all classes: where every image is classified correctly, the
@@ -24,6 +24,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Args:
         logits: of images that the head was not trained on, [n, K].
         labels: int64 [n] in 0 .. K-1.
+        smoothing: spread this share of each target instead.
     """
     logits = logits.double()
     logits = logits - logits.mean(dim=1, keepdim=True)
@@ -32,7 +33,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     if spread == 0:
         return 1.0
     logits = logits / spread
-    aimed = logits.gather(1, labels[:, None]).sum().item() * n / (n + 1)  # the uniform part meets centred logits: 0
+    share = 1 / (n + 1) if smoothing is None else smoothing
+    aimed = logits.gather(1, labels[:, None]).sum().item() * (1 - share)  # the uniform part meets centred logits: 0
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from birdnet_cli.core.data import EvaluationBatches, open_dataset
+from birdnet_cli.core.data import EvaluationBatches, Failure, open_dataset
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.engine.training.validation import Figures, validate
@@ -15,6 +15,7 @@ from birdnet_cli.core.recipe import TransformSettings
 from tests.core.engine.training.quick import small_classifier
 
 ALONE = Processes(torch.device("cpu"))
+FAILED: list[Failure] = []
 
 
 def batches(textures: Path, *, missing: bool = False) -> EvaluationBatches:
@@ -27,8 +28,9 @@ def batches(textures: Path, *, missing: bool = False) -> EvaluationBatches:
 def run(classifier: Classifier, given: EvaluationBatches, *, stop_after: int = 99) -> tuple[Figures | None, list[int]]:
     done: list[int] = []
     figures = validate(
-        classifier, given, processes=ALONE, num_classes=3, stopping=lambda: len(done) >= stop_after, advance=done.append
-    )
+        classifier, given, processes=ALONE, num_classes=3, stopping=lambda: len(done) >= stop_after,
+        advance=done.append, take_failures=FAILED.extend,
+    )  # fmt: skip
     return figures, done
 
 
@@ -79,6 +81,17 @@ def test_scores_that_are_not_finite_are_an_error(textures: Path) -> None:
         classifier.head.bias.fill_(torch.nan)
     with pytest.raises(NumericsError, match="scores of validation images are not finite"):
         run(classifier, batches(textures))
+
+
+def test_images_that_cannot_be_read_are_told(textures: Path) -> None:
+    first, *rest = open_dataset(textures).subset("test").samples
+    samples = (replace(first, path=Path("absent.png")), *rest)
+    FAILED.clear()
+    given = EvaluationBatches(samples, transform=TransformSettings(image_size=16), batch_size=5, workers=0)
+    figures, done = run(small_classifier(), given)
+    assert figures is not None
+    assert (figures.images, done) == (11, [5, 5, 2])
+    assert [(failure.name, failure.reason) for failure in FAILED] == [(first.name, "no such file")]
 
 
 def test_no_image_at_all_is_an_error(textures: Path) -> None:

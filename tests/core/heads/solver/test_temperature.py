@@ -52,3 +52,15 @@ def test_logits_worse_than_chance_give_almost_uniform_probabilities():
     probabilities = torch.softmax(logits / fit_temperature(logits, labels), dim=1)
 
     torch.testing.assert_close(probabilities, torch.full((50, 5), 0.2), atol=2e-3, rtol=0)
+
+
+def test_a_given_smoothing_replaces_the_default() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 4
+    logits = torch.randn(60, 4, generator=generator) + 8 * torch.nn.functional.one_hot(labels, 4)
+    fitted = fit_temperature(logits, labels, smoothing=0.2)
+
+    def loss(T: float) -> float:
+        return float(torch.nn.functional.cross_entropy(logits / T, labels, label_smoothing=0.2))
+
+    assert loss(fitted) < min(loss(0.98 * fitted), loss(1.02 * fitted))
