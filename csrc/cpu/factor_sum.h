@@ -36,6 +36,24 @@ struct FactorSum {
   bool squares_rows() const { return !quadratic && !summed; }
 };
 
+// Products [O * K, R] that the forward pass keeps for the backward: tiles of up to PANEL factors of a group by PANEL
+// positions, one after another, so that both passes go through memory as it lies.
+template <typename T>
+struct KeptProducts {
+  T* data;
+  int64_t R, rows_per_group;
+
+  int64_t tile_row(int64_t row) const { return row - row % rows_per_group % PANEL; }
+  int64_t rows_in_tile(int64_t row) const {
+    return std::min(PANEL, (row / rows_per_group + 1) * rows_per_group - tile_row(row));
+  }
+  // Rows of a tile are as long as it has columns.
+  T* at(int64_t row, int64_t position, int64_t columns) const {
+    const int64_t first = tile_row(row);
+    return data + first * R + rows_in_tile(row) * position + (row - first) * columns;
+  }
+};
+
 // Memory that PyTorch allocates, and so counts; for what all threads share.
 class SharedScratch {
  public:

@@ -20,7 +20,7 @@ class FormPass {
         panel_bytes_(kernels.panel_bytes(sum.patches.D)),
         classes_per_block_(choose_classes()) {}
 
-  // Sets out [N, O, L] to the sum, or adds it; and, if `products` is not null, sets them [O, K, N * L].
+  // Sets out [N, O, L] to the sum, or adds it; and, if `products` is not null, keeps them.
   void compute(const torch::stable::Tensor& like, bool add, T* out, T* products) const {
     const int64_t most = positions_at_a_time(patches_, sum_.groups, kernels_.unit_bytes, PACKED_BYTES);
     const SharedScratch windows(like, sum_.groups * most / PANEL * panel_bytes_);
@@ -133,15 +133,23 @@ class FormPass {
       const Region region{std::min(PANEL, end - row), count, false};
       T* const tile = worker.tile.get();
       multiply_panels(kernels_, patches_.D, panel, windows, tile, region);
-      if (products != nullptr) {
-        kernels_.write(tile, region, T(1), {products + row * patches_.R + position, DTYPE_OF<T>, patches_.R, 1});
-      }
+      if (products != nullptr) keep_tile(tile, region, row, position, {products, patches_.R, sum_.rows_per_group()});
       for (int64_t i = 0; i < region.rows; ++i) {
         add_row(worker, tile + i * PANEL, k, sums);
         if (++k < K) continue;
         k = 0;
         sums += PANEL;
       }
+    }
+  }
+
+  // A block's panels begin where its classes do, so that one may lie in two tiles.
+  void keep_tile(const T* tile, const Region& region, int64_t row, int64_t position,
+                 const KeptProducts<T>& kept) const {
+    for (int64_t i = 0, rows; i < region.rows; i += rows) {
+      rows = std::min(region.rows - i, kept.tile_row(row + i) + kept.rows_in_tile(row + i) - (row + i));
+      const MutableMatrixView target{kept.at(row + i, position, region.columns), DTYPE_OF<T>, region.columns, 1};
+      kernels_.write(tile + i * PANEL, {rows, region.columns, false}, T(1), target);
     }
   }
 

@@ -15,7 +15,7 @@ namespace fbn {
 template <typename T>
 class GradientPass {
  public:
-  // `factors` are the rows f_ok themselves. `grad` is [N, O, L]; `products` [O, K, N * L] or null.
+  // `factors` are the rows f_ok themselves. `grad` is [N, O, L]; `products` are `KeptProducts` or null.
   GradientPass(const TileKernels<T>& kernels, const FactorSum<T>& sum, const FactorRows& factors, const T* grad,
                const T* products)
       : kernels_(kernels),
@@ -56,9 +56,6 @@ class GradientPass {
  private:
   static constexpr int64_t PACKED_BYTES = 768 * 1024;
   static constexpr int64_t CHUNK_PANELS = 8;
-  static constexpr int64_t CACHE_LINE = 64;
-  // Panels ahead of the one that is worked on.
-  static constexpr int64_t PREFETCHED = 2;
 
   struct RowPanel {
     int64_t group, row, count;
@@ -200,7 +197,8 @@ class GradientPass {
     const int64_t count = portion.count_of(panel);
     const int64_t position = portion.first + panel * PANEL;
     const int64_t* const offsets = portion.offsets.data() + panel * PANEL;
-    T grads[PANEL] = {}, weights[PANEL], kept[PANEL] = {};
+    const KeptProducts<const T> kept{products_, patches_.R, sum_.rows_per_group()};
+    T grads[PANEL] = {}, weights[PANEL], last[PANEL] = {};
     for (int64_t i = 0; i < rows.count; ++i, tile += PANEL) {
       if (i == 0 || factors.classes[i] != factors.classes[i - 1]) {
         const T* const from = grad_ + factors.classes[i] * patches_.L;
@@ -215,13 +213,12 @@ class GradientPass {
       } else if (recomputes()) {
         for (int64_t j = 0; j < PANEL; ++j) tile[j] = j < count ? tile[j] * weights[j] : T(0);
       } else {
-        const T* const from = products_ + (rows.row + i) * patches_.R + position;
-        // The rows lie far apart, and the processor does not see what comes next.
-        for (int64_t j = 0; j < PANEL; j += CACHE_LINE / static_cast<int64_t>(sizeof(T))) {
-          __builtin_prefetch(from + PREFETCHED * PANEL + j);
+        const T* from = kept.at(rows.row + i, position, count);
+        if (count < PANEL) {
+          std::copy_n(from, count, last);
+          from = last;
         }
-        std::copy_n(from, count, kept);
-        for (int64_t j = 0; j < PANEL; ++j) tile[j] = kept[j] * weights[j];
+        for (int64_t j = 0; j < PANEL; ++j) tile[j] = from[j] * weights[j];
       }
     }
   }

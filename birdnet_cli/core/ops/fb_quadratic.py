@@ -194,10 +194,13 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     x, weight, scale, *rest, keep = inputs
     ctx.rest = rest
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)  # or the products' would be zeros of their size
     ctx.save_for_backward(x, weight, scale, output[1] if keep else None)
 
 
-def _backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 9
     x, weight, scale, products = ctx.saved_tensors
     wanted = list(ctx.needs_input_grad[:2])
     gradients = torch.ops.fbn.fb_quadratic_backward.default(grad, x, weight, scale, products, *ctx.rest, wanted)

@@ -175,6 +175,18 @@ def test_many_portions_equal_one_portion(convolution, scale, keep, monkeypatch):
     torch.testing.assert_close(portions, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_kept_products_of_many_classes_give_the_gradients_of_those_computed_again(groups, monkeypatch):
+    # Several blocks of factors, which begin within a tile, by more positions than one has.
+    x, weight = draw(3, 300 * groups, 5, 7), draw(26 * groups, 9, 300, 1, 1, seed=2)
+
+    def gradients(budget: int):
+        monkeypatch.setattr(MODULE, "KEEP_BYTES", budget)
+        return gradients_of(fb_quadratic, x, weight, diagonal=False, groups=groups)
+
+    torch.testing.assert_close(gradients(2**30), gradients(-1), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("wanted", ["x", "weight"])
 @pytest.mark.parametrize("keep", [True, False], ids=["products kept", "products computed again"])
 def test_one_gradient_alone_equals_that_of_both(keep, wanted, monkeypatch):

@@ -143,6 +143,14 @@ def test_memory_of_training_with_dropped_factors_stays_below_a_quarter_of_that_o
     assert peak_bytes(lambda: gradients_of(x, weight, diagonal=False, scale=scale)) - result < products / 4
 
 
+def test_memory_of_training_with_kept_products_is_theirs_and_a_quarter_more():
+    x, weight = draw(32, 256, 8, 8), draw(100, 20, 256, 1, 1, seed=1)
+    products = 100 * 20 * 32 * 64 * 4
+    result = 4 * (x.numel() + weight.numel() + 32 * 100 * 64)
+
+    assert peak_bytes(lambda: gradients_of(x, weight, diagonal=False)) - result < 1.25 * products
+
+
 def test_products_are_kept_for_the_backward_only_as_far_as_they_fit(monkeypatch):
     x, weight = draw(4, 8, 4, 4).requires_grad_(), draw(6, 5, 8, 1, 1, seed=1)
     products = 6 * 5 * 4 * 16 * 4

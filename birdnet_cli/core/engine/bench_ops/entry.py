@@ -51,8 +51,9 @@ class Entry:
         self.samples: tuple[list[float], ...] = ([], [])
 
     def sample(self) -> None:
-        """Time one sample of each pass."""
+        """Time one sample of each pass, in the state that its own calls leave caches and allocator in."""
         for run, calls, samples in zip(self.passes, self.calls, self.samples, strict=True):
+            run()
             samples.append(time_calls(run, self.device, calls=calls))
 
     def seconds(self) -> list[float]:
