@@ -10,6 +10,7 @@ from birdnet_cli.cli.console import stderr, stdout
 
 if TYPE_CHECKING:
     from birdnet_cli.core.engine.bench_extract import PipelineRates
+    from birdnet_cli.core.engine.bench_head import HeadComparison
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
     from birdnet_cli.core.engine.metrics import Evaluation
@@ -23,6 +24,7 @@ __all__ = [
     "print_evaluation",
     "print_failures",
     "print_fields",
+    "print_head_comparison",
     "print_rates",
 ]
 
@@ -97,6 +99,22 @@ def print_rates(rates: Sequence["PipelineRates"]) -> None:
     for row in rates:
         table.add_row(row.precision, f"{row.pipeline:.2f}", f"{row.backbone:.2f}", f"{row.efficiency:.1%}")
     stdout.print(table)
+
+
+def print_head_comparison(found: "HeadComparison") -> None:
+    """Show both heads' seconds and objectives, and how often they agree."""
+    stdout.print(
+        f"{found.head}, C = {found.C:.4g}: {found.images:,} images x {found.dims:,} values, {found.classes} classes"
+    )
+    table = _table("solver", "seconds", "objective")
+    table.add_row("fbn", f"{found.seconds:.2f}", f"{found.objective:.8g}")
+    state = "" if found.converged else " (did not converge)"
+    table.add_row(found.rival + state, f"{found.rival_seconds:.2f}", f"{found.rival_objective:.8g}")
+    stdout.print(table)
+    agreement = "no test image" if found.agreement is None else f"{found.agreement:.2%} of {found.tested} test images"
+    stdout.print(
+        f"{found.speedup:.1f}x as fast; objectives differ by {found.difference:+.1e}; same class on {agreement}"
+    )
 
 
 def print_demo(report: "DemoReport") -> None:

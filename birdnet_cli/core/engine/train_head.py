@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
-from birdnet_cli.core.engine.cached_rows import CachedRows
+from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.describer import resolve_device
 from birdnet_cli.core.engine.image_groups import group_images
 from birdnet_cli.core.engine.model_file import ModelDescription, write_model_file
@@ -19,9 +19,9 @@ from birdnet_cli.core.engine.progress import FractionStages, Progress, SilentPro
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.stored_weight import stored_weight
 from birdnet_cli.core.engine.weights import find_recorded_weights
-from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
+from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head
-from birdnet_cli.core.poolings import parse_pooling, pooling_name
+from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.recipe import HeadSettings, PoolingSettings, TransformSettings
 
 __all__ = ["TrainedHead", "train_head"]
@@ -101,7 +101,7 @@ def train_head(
         raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
     started = time.monotonic()
     with FeatureCache.open(Path(cache)) as opened:
-        name = _choose_descriptor(opened, pooling)
+        name = choose_descriptor(opened, pooling)
         pooling_settings = parse_pooling(name)
         if embed_backbone:
             # Weights that are not to be found should not cost the solve's time; they are read again after it, for
@@ -123,7 +123,7 @@ def train_head(
                 opened.labels[wanted],
                 num_classes=len(opened.classes),
                 settings=settings,
-                standardize=pooling_settings.name == "max" or not pooling_settings.normalize,
+                standardize=needs_standardizing(name),
                 groups=members,
                 device=resolve_device(settings.device),
                 progress=follow,
@@ -137,19 +137,6 @@ def train_head(
             tensors["backbone"] = _load_backbone(opened, weights).state_dict()
         digest = write_model_file(output, description, tensors)
         return TrainedHead(output, digest, name, len(wanted), len(opened.classes), fit, time.monotonic() - started)
-
-
-def _choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
-    if pooling is not None:
-        name = pooling_name(parse_pooling(pooling))
-        if name not in cache.descriptors:
-            raise UnknownNameError(f"descriptor of {cache.path.name}", name, cache.descriptors)
-        return name
-    if len(cache.descriptors) > 1:
-        raise UsageError(
-            f"{cache.path}: has several descriptors; choose one with --pooling: {', '.join(cache.descriptors)}"
-        )
-    return next(iter(cache.descriptors))
 
 
 def _load_backbone(cache: FeatureCache, weights: str) -> Backbone:
