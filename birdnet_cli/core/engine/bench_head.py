@@ -120,9 +120,8 @@ def bench_head(
         DataError: the cache has fewer images, classes or dimensions than asked for.
     """
     progress = progress or SilentProgress()
-    create_rival(
-        head, C=1.0, num_classes=2, mean_squared_norm=1.0
-    )  # what it lacks is said before the descriptors are read
+    # That scikit-learn is absent should not cost the time that reading the descriptors takes.
+    create_rival(head, C=1.0, num_classes=2, mean_squared_norm=1.0)
     with FeatureCache.open(cache) as opened:
         name = choose_descriptor(opened, pooling)
         K = len(_spread("classes", classes, len(opened.classes)))
