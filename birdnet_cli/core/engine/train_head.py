@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,7 +131,14 @@ def train_head(
             )
         state = LinearHead.from_fit(fit).state_dict()
         state["weight"] = stored_weight(fit, source, settings, progress)
-        description = _describe(opened, pooling_settings, settings, fit, embedded=embed_backbone)
+        found = {
+            "C": fit.C,
+            "solver": fit.solver,
+            "weight_dtype": str(state["weight"].dtype).removeprefix("torch."),
+            "grouped_by": None if groups is None else group_column,
+            "cross_validation": [asdict(row) for row in fit.cross_validation],
+        }
+        description = _describe(opened, pooling_settings, settings.model_dump() | found, embedded=embed_backbone)
         fitted = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
         tensors = {"head": state, "pooling": fitted}
         if embed_backbone:
@@ -161,7 +169,7 @@ def _training_rows(cache: FeatureCache) -> NDArray[np.int64]:
 
 
 def _describe(
-    cache: FeatureCache, pooling: PoolingSettings, settings: HeadSettings, fit: HeadFit, *, embedded: bool
+    cache: FeatureCache, pooling: PoolingSettings, head: dict[str, Any], *, embedded: bool
 ) -> ModelDescription:
     fingerprint = cache.fingerprint
     return ModelDescription(
@@ -176,7 +184,7 @@ def _describe(
         transform=TransformSettings.model_validate(fingerprint["transform"]),
         flip=fingerprint["flip"],
         pooling=pooling,
-        head=settings.model_dump() | {"C": fit.C, "cross_validation": [asdict(row) for row in fit.cross_validation]},
+        head=head,
         provenance={
             "software": software_versions(),
             "data": fingerprint["data"],
