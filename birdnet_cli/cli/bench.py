@@ -1,7 +1,8 @@
 """`fbn bench`: rates on this machine."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -119,3 +120,41 @@ def bench_data(
         typer.echo(json.dumps(rates.to_json(), indent=1))
     else:
         print_data_rates(rates)
+
+
+@bench_app.command("head")
+def bench_head(
+    cache: Annotated[Path, typer.Argument(help="A feature cache written by fbn extract.")],
+    pooling: Annotated[
+        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
+    ] = None,
+    head: Annotated[Literal["softmax", "svm"], typer.Option(help="Loss.")] = "svm",
+    C: Annotated[
+        float | None, typer.Option("-C", min=1e-300, help="Weight of the loss.  [default: the middle of -C auto]")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=2, help="Training images, evenly spaced.  [default: all]")] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="The first so many classes.  [default: all]")] = None,
+    dims: Annotated[int | None, typer.Option(min=1, help="Values, evenly spaced.  [default: all]")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time the exact head against scikit-learn's LinearSVC or LogisticRegression on the same descriptors."""
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_head_comparison
+    from birdnet_cli.core.engine.bench_head import bench_head as run
+
+    found = run(
+        cache,
+        pooling=pooling,
+        head=head,
+        C=C,
+        images=images,
+        classes=classes,
+        dims=dims,
+        repeats=repeats,
+        progress=ConsoleProgress(),
+    )
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        print_head_comparison(found)

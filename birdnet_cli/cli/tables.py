@@ -11,6 +11,7 @@ from birdnet_cli.cli.console import stderr, stdout
 if TYPE_CHECKING:
     from birdnet_cli.core.engine.bench_data import DataRates
     from birdnet_cli.core.engine.bench_extract import PipelineRates
+    from birdnet_cli.core.engine.bench_head import HeadComparison
     from birdnet_cli.core.engine.bench_ops import OpReport, PassRow
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
@@ -24,6 +25,7 @@ __all__ = [
     "print_demo",
     "print_failures",
     "print_fields",
+    "print_head_comparison",
     "print_op_report",
     "print_rates",
 ]
@@ -111,6 +113,22 @@ def print_data_rates(rates: "DataRates") -> None:
     for name, rate in (("read", rates.read), ("decode", rates.decode), ("resize", rates.resize)):
         table.add_row(f"{name} alone, one process", f"{rate:,.0f}")
     stdout.print(table)
+
+
+def print_head_comparison(found: "HeadComparison") -> None:
+    """Show both heads' seconds and objectives, and how often they agree."""
+    stdout.print(
+        f"{found.head}, C = {found.C:.4g}: {found.images:,} images x {found.dims:,} values, {found.classes} classes"
+    )
+    table = _table("solver", "seconds", "objective")
+    table.add_row("fbn", f"{found.seconds:.2f}", f"{found.objective:.8g}")
+    state = "" if found.converged else " (did not converge)"
+    table.add_row(found.rival + state, f"{found.rival_seconds:.2f}", f"{found.rival_objective:.8g}")
+    stdout.print(table)
+    agreement = "no test image" if found.agreement is None else f"{found.agreement:.2%} of {found.tested} test images"
+    stdout.print(
+        f"{found.speedup:.1f}x as fast; objectives differ by {found.difference:+.1e}; same class on {agreement}"
+    )
 
 
 def print_demo(report: "DemoReport") -> None:

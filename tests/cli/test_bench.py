@@ -130,3 +130,41 @@ def test_options_reach_the_measurement_of_data_and_the_table_shows_its_rates(
     ]
     as_json = json.loads(fbn("bench", "data", few, "--json").out)
     assert as_json == {"workers": 2, "load": 1234.4, "read": 99999.0, "decode": 5000.0, "resize": 60000.0}
+
+
+def test_both_heads_are_timed_and_compared(fbn: Fbn, whole_cache: Path, tmp_path: Path) -> None:
+    done = fbn(
+        "bench", "head", whole_cache, "--pooling", "avg", "--head", "softmax", "-C", "3", "--dims", "64", "--json"
+    )
+    assert done.code == 0, done.err
+    row = json.loads(done.out)
+    assert (row["rival"], row["C"], row["dims"], row["images"]) == ("LogisticRegression", 3, 64, 24)
+    assert abs(row["difference"]) < 1e-4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_shows_the_speed_up_and_what_differs(
+    fbn: Fbn, whole_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from birdnet_cli.core.engine import bench_head as heads
+
+    calls: list[dict[str, object]] = []
+
+    def measure(cache: Path, **options: object) -> object:
+        calls.append(options)
+        return heads.HeadComparison(
+            "svm", "LinearSVC", 0.5, 1733, 131328, 60, 2.0, 90.0, 1001.0, 1000.0, 1800, 0.999, False
+        )
+
+    monkeypatch.setattr(heads, "bench_head", measure)
+    done = fbn("bench", "head", whole_cache, "--images", "99", "--classes", "7", "--repeats", "3")
+    assert calls[0].items() >= {"images": 99, "classes": 7, "repeats": 3, "head": "svm", "C": None}.items()
+    assert "svm, C = 0.5: 1,733 images x 131,328 values, 60 classes" in done.out
+    assert "LinearSVC (did not converge)" in done.out
+    assert "45.0x as fast; objectives differ by +1.0e-03; same class on 99.90% of 1800 test images" in done.out
+
+
+def test_too_many_classes_are_an_error_with_the_option_to_lower(fbn: Fbn, whole_cache: Path) -> None:
+    done = fbn("bench", "head", whole_cache, "--pooling", "avg", "--classes", "9")
+    assert done.code == 1
+    assert "the measurement wants 9 classes, the cache has 3 (--classes)" in done.err

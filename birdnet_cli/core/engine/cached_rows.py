@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.poolings import parse_pooling, pooling_name
 
-__all__ = ["CachedRows"]
+__all__ = ["CachedRows", "choose_descriptor", "needs_standardizing"]
 
 BLOCK_BYTES = 64 << 20
 
@@ -42,3 +44,28 @@ class CachedRows:
         """Yield the first position and float32 [n, D] of consecutive blocks; a block is overwritten by the next."""
         for positions, block in self._cache.blocks(self._name, self._wanted, block_bytes=BLOCK_BYTES):
             yield int(positions[0]), block
+
+
+def choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
+    """Return the name of the descriptor that is asked for; None is the only one.
+
+    Raises:
+        UsageError: None where there are several.
+        UnknownNameError: no such descriptor.
+    """
+    if pooling is not None:
+        name = pooling_name(parse_pooling(pooling))
+        if name not in cache.descriptors:
+            raise UnknownNameError(f"descriptor of {cache.path.name}", name, cache.descriptors)
+        return name
+    if len(cache.descriptors) > 1:
+        raise UsageError(
+            f"{cache.path}: has several descriptors; choose one with --pooling: {', '.join(cache.descriptors)}"
+        )
+    return next(iter(cache.descriptors))
+
+
+def needs_standardizing(name: str) -> bool:
+    """Return whether a descriptor's values differ in scale, as those do that no pooling normalises."""
+    settings = parse_pooling(name)
+    return settings.name == "max" or not settings.normalize

@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
-from birdnet_cli.core.engine.cached_rows import CachedRows
+from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.describer import resolve_device
 from birdnet_cli.core.engine.image_groups import group_images
 from birdnet_cli.core.engine.model_file import ModelDescription, write_model_file
@@ -19,9 +20,9 @@ from birdnet_cli.core.engine.progress import FractionStages, Progress, SilentPro
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.stored_weight import stored_weight
 from birdnet_cli.core.engine.weights import find_recorded_weights
-from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
+from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head
-from birdnet_cli.core.poolings import parse_pooling, pooling_name
+from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.recipe import HeadSettings, PoolingSettings, TransformSettings
 
 __all__ = ["TrainedHead", "train_head"]
@@ -101,7 +102,7 @@ def train_head(
         raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
     started = time.monotonic()
     with FeatureCache.open(Path(cache)) as opened:
-        name = _choose_descriptor(opened, pooling)
+        name = choose_descriptor(opened, pooling)
         pooling_settings = parse_pooling(name)
         if embed_backbone:
             # Weights that are not to be found should not cost the solve's time; they are read again after it, for
@@ -123,33 +124,27 @@ def train_head(
                 opened.labels[wanted],
                 num_classes=len(opened.classes),
                 settings=settings,
-                standardize=pooling_settings.name == "max" or not pooling_settings.normalize,
+                standardize=needs_standardizing(name),
                 groups=members,
                 device=resolve_device(settings.device),
                 progress=follow,
             )
         state = LinearHead.from_fit(fit).state_dict()
         state["weight"] = stored_weight(fit, source, settings, progress)
-        description = _describe(opened, pooling_settings, settings, fit, embedded=embed_backbone)
+        found = {
+            "C": fit.C,
+            "solver": fit.solver,
+            "weight_dtype": str(state["weight"].dtype).removeprefix("torch."),
+            "grouped_by": None if groups is None else group_column,
+            "cross_validation": [asdict(row) for row in fit.cross_validation],
+        }
+        description = _describe(opened, pooling_settings, settings.model_dump() | found, embedded=embed_backbone)
         fitted = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
         tensors = {"head": state, "pooling": fitted}
         if embed_backbone:
             tensors["backbone"] = _load_backbone(opened, weights).state_dict()
         digest = write_model_file(output, description, tensors)
         return TrainedHead(output, digest, name, len(wanted), len(opened.classes), fit, time.monotonic() - started)
-
-
-def _choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
-    if pooling is not None:
-        name = pooling_name(parse_pooling(pooling))
-        if name not in cache.descriptors:
-            raise UnknownNameError(f"descriptor of {cache.path.name}", name, cache.descriptors)
-        return name
-    if len(cache.descriptors) > 1:
-        raise UsageError(
-            f"{cache.path}: has several descriptors; choose one with --pooling: {', '.join(cache.descriptors)}"
-        )
-    return next(iter(cache.descriptors))
 
 
 def _load_backbone(cache: FeatureCache, weights: str) -> Backbone:
@@ -174,7 +169,7 @@ def _training_rows(cache: FeatureCache) -> NDArray[np.int64]:
 
 
 def _describe(
-    cache: FeatureCache, pooling: PoolingSettings, settings: HeadSettings, fit: HeadFit, *, embedded: bool
+    cache: FeatureCache, pooling: PoolingSettings, head: dict[str, Any], *, embedded: bool
 ) -> ModelDescription:
     fingerprint = cache.fingerprint
     return ModelDescription(
@@ -189,7 +184,7 @@ def _describe(
         transform=TransformSettings.model_validate(fingerprint["transform"]),
         flip=fingerprint["flip"],
         pooling=pooling,
-        head=settings.model_dump() | {"C": fit.C, "cross_validation": [asdict(row) for row in fit.cross_validation]},
+        head=head,
         provenance={
             "software": software_versions(),
             "data": fingerprint["data"],

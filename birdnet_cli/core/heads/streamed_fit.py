@@ -24,7 +24,7 @@ from birdnet_cli.core.heads.task import FitTask, HeadFit
 __all__ = ["fit_streamed"]
 
 # Largest relative distance of the objective from its minimum, of the head and of those that only choose C.
-TOLERANCE, ROUGH = 5e-3, 2e-2
+TOLERANCE, ROUGH = 1e-2, 3e-2
 # Values of C in a row that do worse than the best so far, after which no larger one is tried: they take the longest.
 PATIENCE = 2
 

@@ -144,6 +144,7 @@ def test_weights_are_stored_in_float16_and_predict_the_same(extracted: ExtractRe
     )  # fmt: skip
     stored = [read_model_file(path)[1]["head"]["weight"] for path in (half, whole)]
     assert [one.dtype for one in stored] == [torch.float16, torch.float32]
+    assert [read_description(path).head["weight_dtype"] for path in (half, whole)] == ["float16", "float32"]
     assert torch.equal(stored[0], stored[1].half())
     accuracies = [training_accuracy(extracted.output, path, "bilinear") for path in (half, whole)]
     assert accuracies[0] == accuracies[1] > 0.9
@@ -174,7 +175,7 @@ def test_a_streamed_head_says_so_and_predicts_like_the_exact_one(extracted: Extr
         extracted.output, tmp_path / "s.safetensors", pooling="bilinear", weights="none", progress=notes,
         settings=HeadSettings(C=100.0, cv=3, solver="streamed"),
     )  # fmt: skip
-    assert streamed.fit.solver == "streamed"
+    assert streamed.fit.solver == read_description(streamed.output).head["solver"] == "streamed"
     assert notes.notes[0].startswith("24 images x 8,256 values: the head is solved in passes over the cache")
     assert training_accuracy(extracted.output, streamed.output, "bilinear") > 0.9
 
@@ -198,6 +199,7 @@ def test_groups_are_kept_together_in_cross_validation(
         group_column="site", settings=HeadSettings(C=1.0, cv=2),
     )  # fmt: skip
     assert len({*zip(seen[0].tolist(), sites, strict=True)}) == len(set(sites)) == 8
+    assert read_description(tmp_path / "m.safetensors").head["grouped_by"] == "site"
 
 
 def test_groups_of_other_images_are_refused(extracted: ExtractReport, tmp_path: Path) -> None:

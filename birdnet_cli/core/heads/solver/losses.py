@@ -41,7 +41,7 @@ def create_loss(head: str, labels: Tensor, *, num_classes: int, weights: Tensor)
 def sample_weights(labels: Tensor, *, balanced: bool) -> Tensor:
     """Return ones, or n / (K' * count of the sample's class), K' the classes present. int64 [n] -> float64 [n]."""
     if not balanced:
-        return torch.ones(len(labels), dtype=torch.float64)
+        return torch.ones(len(labels), dtype=torch.float64, device=labels.device)
     _, inverse, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     per_class: Tensor = len(labels) / (len(counts) * counts.double())
     return per_class[inverse]

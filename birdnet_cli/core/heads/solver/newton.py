@@ -63,6 +63,7 @@ def minimize(
     tolerance: float,
     start: Solution | None = None,
     offset: Tensor | None = None,
+    free_bias: bool = True,
 ) -> Solution:
     """Minimise  ||V||^2 / 2 + C loss(rows V + b)  over V and b.
 
@@ -76,20 +77,22 @@ def minimize(
         C: weight of the loss.
         tolerance: largest estimate of ||V - V*|| / ||V|| before the last step; that step leaves about a tenth of it.
         start: a solution for another C.
-        offset: what the logits are without these rows' weights, float64 [n, K]; the bias is then part of it, and the
-            solution's is 0.
+        offset: what is added to the logits whatever V and b are, float64 [n, K].
+        free_bias: False: b is 0.
 
     Raises:
         NumericsError: the objective overflows.
     """
     if start is None and C * rows.norm().item() ** 2 > len(rows):
-        start = minimize(rows, loss, C=C / STRIDE, tolerance=max(ROUGH, tolerance), offset=offset)
+        start = minimize(rows, loss, C=C / STRIDE, tolerance=max(ROUGH, tolerance), offset=offset, free_bias=free_bias)
     if start is None:
-        bias = loss.initial_bias() if offset is None else torch.zeros_like(offset[0])
+        bias = loss.initial_bias()
+        if offset is not None or not free_bias:
+            bias = torch.zeros_like(bias)
         z = torch.cat([bias.new_zeros(rows.shape[1], len(bias)), bias[None]])  # [r + 1, K], the bias last
     else:
         z = torch.cat([start.weight, start.bias[None]])
-    slabs = Slabs(rows, bias=offset is None)
+    slabs = Slabs(rows, bias=free_bias)
     bound, squared, size, step = 0.0, math.inf, 0.0, 0
     while squared > bound and step < MAX_STEPS:
         logits = slabs.logits(z) if offset is None else slabs.logits(z) + offset

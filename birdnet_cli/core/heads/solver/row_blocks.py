@@ -21,8 +21,9 @@ __all__ = ["RowBlocks", "build_blocks", "dealt_order"]
 BLOCK_BYTES, BLOCK_ROWS = 128 * 2**20, 1024
 # Runs longer than this would leave a block with too few of them.
 LONGEST_RUN = 16
-# The constant feature's square, in mean squared norms over N: see `block_ascent`.
-CONSTANT = 10.0
+# The constant feature's square, in mean squared norms (over N): see `block_ascent`. A smaller one leaves sum_i a_i far
+# from 0 for longer; a larger one ties the blocks to each other, so that W takes more passes.
+CONSTANT, LARGEST_CONSTANT = 100.0, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def build_blocks(
         progress(place.stop / source.rows)
     trace = sum(kernel.diagonal().sum(dtype=torch.float64).item() for kernel in kernels)
     mean_squared_norm = check_spread(trace / source.rows)
-    constant_square = CONSTANT * mean_squared_norm / source.rows
+    constant_square = min(CONSTANT / source.rows, LARGEST_CONSTANT) * mean_squared_norm
     factors, jitters = zip(
         *(factor_kernel(kernel.add_(constant_square), mean_squared_norm=mean_squared_norm) for kernel in kernels),
         strict=True,

@@ -8,7 +8,7 @@ __all__ = ["mean_targets", "signed_targets"]
 
 def signed_targets(labels: Tensor, num_classes: int, *, dtype: torch.dtype) -> Tensor:
     """Return 1 at each sample's class and -1 elsewhere. int64 [n] -> [n, K]."""
-    targets = torch.full((len(labels), num_classes), -1.0, dtype=dtype)
+    targets = torch.full((len(labels), num_classes), -1.0, dtype=dtype, device=labels.device)
     return targets.scatter_(1, labels[:, None], 1.0)
 
 

@@ -58,12 +58,12 @@ def test_objective_is_as_near_to_the_exact_minimum_as_promised(streamed, head, C
 
     least, reached = exact(problem, x, C), value(problem, x, found.weight, found.bias, C)
     assert found.gap <= 5e-3
-    # Blocks are solved to 1e-2 in W, which is 1e-4 in the objective.
+    # Blocks are solved to 3e-3 in W, and the centre is near the best bias, not at it.
     assert least * (1 - 1e-6) <= reached <= least / (1 - found.gap) * (1 + 1e-4)
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_the_dual_bounds_the_objective_from_below_in_every_pass(streamed, monkeypatch, head):
+def test_the_dual_rises_to_the_objective_s_minimum_from_below(streamed, monkeypatch, head):
     problem, x = streamed(head)
     bounds = []
     climb = module._climb
