@@ -22,6 +22,7 @@ from birdnet_cli.cli.extract import extract
 from birdnet_cli.cli.finetune import finetune
 from birdnet_cli.cli.kernels import kernels_app
 from birdnet_cli.cli.models import models_app
+from birdnet_cli.cli.neighbors import neighbors
 from birdnet_cli.cli.predict import predict
 from birdnet_cli.cli.recipes import recipes_app
 from birdnet_cli.cli.train_head import train_head
@@ -43,6 +44,7 @@ app.command()(finetune)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(neighbors)
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")

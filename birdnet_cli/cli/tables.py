@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from birdnet_cli.core.engine.bench_ops import OpReport, PassRow
     from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
+    from birdnet_cli.core.engine.neighbors import Neighborhood
     from birdnet_cli.core.engine.train_head import TrainedHead
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "print_failures",
     "print_fields",
     "print_head_comparison",
+    "print_neighbors",
     "print_op_report",
     "print_rates",
 ]
@@ -175,3 +177,18 @@ def _leaves(fields: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def print_neighbors(found: "Neighborhood") -> None:
+    """Show one image's neighbours by falling similarity."""
+    stdout.print(Text(found.path, style="bold"))
+    if found.error is not None:
+        stdout.print(Text(f"error: {found.error}\n"))
+        return
+    for path in found.same:
+        stdout.print(Text(f"the same file as {path}"))
+    table = _table("similarity", "class", "image")
+    for one in found.neighbors:
+        table.add_row(f"{one.similarity:.3f}", Text(one.label), Text(one.path))
+    stdout.print(table)
+    stdout.print()

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from birdnet_cli.core.backbones import Preprocessing, create_backbone
 from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows
-from birdnet_cli.core.data import Sample, Transform, load_batches, open_dataset
-from birdnet_cli.core.engine.describer import Describer, build_poolings, resolve_device
+from birdnet_cli.core.data import Transform, load_batches
+from birdnet_cli.core.engine.cache_origin import find_samples, rebuild_describer
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.engine.weights import find_recorded_weights
 from birdnet_cli.core.errors import CacheError
-from birdnet_cli.core.poolings import parse_pooling
-from birdnet_cli.core.recipe import ExtractSettings, TransformSettings
+from birdnet_cli.core.recipe import TransformSettings
 
 __all__ = ["repair_cache"]
 
@@ -39,8 +35,9 @@ def repair_cache(
     progress = progress or SilentProgress()
     with FeatureCache.open(path) as cache:
         rows = sorted({one.row for one in damaged})
-        samples = _find_samples(path, cache, rows, data)
-        describer = _rebuild_describer(cache, weights)
+        samples = find_samples(cache, rows, data)
+        device = str(cache.provenance["settings"]["device"])
+        describer = rebuild_describer(cache, list(cache.descriptors), weights=weights, device=device)
         transform = Transform(TransformSettings.model_validate(cache.fingerprint["transform"]))
         failed = cache.status[rows] != 0
         sha256 = cache.sha256[rows]
@@ -61,32 +58,3 @@ def repair_cache(
                 fresh[name][row] = descriptor
             advance(1)
     replace_rows(path, {one.descriptor: fresh[one.descriptor] for one in damaged})
-
-
-def _find_samples(path: Path, cache: FeatureCache, rows: Sequence[int], data: Path) -> list[Sample]:
-    dataset = open_dataset(data, bbox=bool(cache.provenance["bbox"]))
-    by_name = {sample.name: sample for sample in dataset.samples}
-    gone = [cache.names[row] for row in rows if cache.names[row] not in by_name]
-    if gone:
-        raise CacheError(f"{path}: {data} has no image {gone[0]}; give the data set that was extracted")
-    return [by_name[cache.names[row]] for row in rows]
-
-
-def _rebuild_describer(cache: FeatureCache, weights: str) -> Describer:
-    fingerprint = cache.fingerprint
-    settings = ExtractSettings.model_validate(cache.provenance["settings"])
-    found = find_recorded_weights(fingerprint, weights, owner=cache.path)
-    preprocessing = Preprocessing.from_json(fingerprint["preprocessing"])
-    backbone = create_backbone(
-        fingerprint["backbone"], layer=fingerprint["layer"], weights=found, preprocessing=preprocessing
-    )
-    poolings = build_poolings({name: parse_pooling(name) for name in cache.descriptors}, backbone)
-    for name, pooling in poolings.items():
-        pooling.load_state_dict({key: torch.from_numpy(value) for key, value in cache.state(name).items()})
-    return Describer(
-        backbone,
-        poolings,
-        device=resolve_device(settings.device),
-        precision=fingerprint["precision"],
-        flip=fingerprint["flip"],
-    )

@@ -1,0 +1,170 @@
+"""Images + feature cache -> the cached images that look most like each, by the cosine of their descriptors."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.data import Sample, Transform, load_batches
+from birdnet_cli.core.engine.cache_origin import rebuild_describer
+from birdnet_cli.core.engine.cached_rows import choose_descriptor
+from birdnet_cli.core.engine.describer import Describer
+from birdnet_cli.core.engine.progress import Progress, SilentProgress
+from birdnet_cli.core.engine.sources import expand_sources, list_samples
+from birdnet_cli.core.errors import CacheError, UsageError
+from birdnet_cli.core.recipe import TransformSettings
+
+__all__ = ["Neighbor", "Neighborhood", "find_neighbors"]
+
+WINDOW = 64  # images whose descriptors are held at a time; the cache is read once for each window
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """One cached image: `similarity` is the cosine of the two descriptors, at most 1."""
+
+    row: int
+    path: str
+    label: str
+    split: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighborhood:
+    """What was found for one image.
+
+    Attributes:
+        path: the image.
+        error: why it could not be read, or None.
+        neighbors: by falling similarity; images with the same bytes are left out.
+        same: paths of cached images with the same bytes.
+    """
+
+    path: str
+    error: str | None
+    neighbors: tuple[Neighbor, ...]
+    same: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as a JSON object."""
+        return asdict(self)
+
+
+def find_neighbors(
+    sources: Iterable[str | os.PathLike[str]],
+    cache_path: str | os.PathLike[str],
+    *,
+    pooling: str | None = None,
+    k: int = 12,
+    split: str | None = "train",
+    weights: str = "auto",
+    device: str = "auto",
+    stdin: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Iterator[Neighborhood]:
+    """Yield the nearest cached images of every image, in the order of `sources`.
+
+    Images go through the backbone, layer, transform and pooling that the cache records. Descriptors are streamed from
+    the cache, once for every 64 images; memory does not grow with it.
+
+    Args:
+        sources: files, folders, globs, `.txt` lists, `.rec` files, or `-` (see `sources.expand_sources`).
+        cache_path: a feature cache.
+        pooling: which of its descriptors; None is the only one.
+        k: neighbours per image.
+        split: of the cache that is searched; None is all of it.
+        weights: where the cache's backbone weights are; their sha256 must match.
+        device: where the backbone runs.
+        stdin: lines that `-` reads.
+        progress: follows the work.
+
+    Raises:
+        CacheError: not a cache, damaged, or without a good image in the split.
+        UsageError: k is below 1; several descriptors and no choice.
+        UnknownNameError: no such descriptor.
+        WeightsError: the weights cannot be found, or are others.
+        DataError: a folder or pattern without an image. A single bad image is a row with its error.
+    """
+    if k < 1:
+        raise UsageError(f"expected 1 or more neighbours, got {k}")
+    progress = progress or SilentProgress()
+    with FeatureCache.open(Path(cache_path)) as cache:
+        name = choose_descriptor(cache, pooling)
+        searched = [split is None or one == split for one in cache.splits]
+        rows = np.flatnonzero(np.array(searched) & (cache.status == 0))
+        if not len(rows):
+            raise CacheError(f"{cache.path}: has no good image in {split or 'any split'}")
+        describer = rebuild_describer(cache, [name], weights=weights, device=device)
+        transform = Transform(TransformSettings.model_validate(cache.fingerprint["transform"]))
+        images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
+        while samples := list(islice(images, WINDOW)):
+            described = _describe(samples, describer, transform)
+            similarities = _compare(described.queries, cache, name, rows, progress)
+            for index, sample in enumerate(samples):
+                if index in described.reasons:
+                    yield Neighborhood(sample.location, described.reasons[index], (), ())
+                    continue
+                same = (cache.sha256 == described.digests[index]).all(axis=1)
+                order = rows[np.argsort(-similarities[index], kind="stable")]
+                scores = dict(zip(rows.tolist(), similarities[index].tolist(), strict=True))
+                nearest = [row for row in order[: k + same.sum()].tolist() if not same[row]][:k]
+                yield Neighborhood(
+                    sample.location,
+                    None,
+                    tuple(_neighbor(cache, row, scores[row]) for row in nearest),
+                    tuple(cache.names[row] for row in np.flatnonzero(same)),
+                )
+
+
+@dataclass(frozen=True)
+class _Described:
+    queries: Tensor  # [n, D], each of length 1; zeros where there is none
+    digests: NDArray[np.uint8]  # [n, 32]
+    reasons: dict[int, str]
+
+
+def _describe(samples: Sequence[Sample], describer: Describer, transform: Transform) -> _Described:
+    (pooling,) = describer.poolings.values()
+    queries = torch.zeros(len(samples), pooling.dim)
+    digests = np.zeros((len(samples), 32), np.uint8)
+    reasons: dict[int, str] = {}
+    batches = [range(start, min(start + BATCH, len(samples))) for start in range(0, len(samples), BATCH)]
+    for batch in load_batches(samples, transform=transform, batches=batches, workers=0):
+        for position, index in enumerate(batch.indices):
+            digests[index] = np.frombuffer(batch.digests[position] or bytes(32), np.uint8)
+        reasons |= {batch.indices[failure.position]: failure.reason for failure in batch.failures}
+        if batch.good:
+            (values,) = describer(batch.images).values()
+            good = [batch.indices[position] for position in batch.good]
+            queries[good] = torch.nn.functional.normalize(values.float().cpu())
+    return _Described(queries, digests, reasons)
+
+
+def _compare(
+    queries: Tensor, cache: FeatureCache, name: str, rows: NDArray[np.int64], progress: Progress
+) -> NDArray[np.float32]:
+    """Return the cosines [n, rows] of unit queries [n, D] and the cache's descriptors."""
+    cosines = np.empty((len(queries), len(rows)), np.float32)
+    with progress.stage("compare", total=len(rows), unit="images") as advance:
+        for positions, block in cache.blocks(name, rows):
+            values = torch.from_numpy(block)
+            # Of a zero descriptor, which has no direction, the cosine is 0.
+            lengths = torch.linalg.vector_norm(values, dim=1).clamp_min(torch.finfo(values.dtype).tiny)
+            cosines[:, positions] = (queries @ values.mT / lengths).numpy()
+            advance(len(positions))
+    return cosines
+
+
+def _neighbor(cache: FeatureCache, row: int, similarity: float) -> Neighbor:
+    label = int(cache.labels[row])
+    return Neighbor(row, cache.names[row], cache.classes[label] if label >= 0 else "", cache.splits[row], similarity)
