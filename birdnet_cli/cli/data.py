@@ -130,3 +130,39 @@ def convert(
     if report.failures:
         print_failures(report.failures)
         raise typer.Exit(3)
+
+
+@data_app.command()
+def audit(
+    cache: Annotated[Path, typer.Argument(help="A feature cache written by fbn extract.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write audit.csv and audit.html here.", metavar="DIR")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The data set of the cache, for the page's thumbnails.", metavar="DATA")
+    ] = None,
+    near: Annotated[float, typer.Option(help="Cosine from which two images are near-duplicates.")] = 0.8,
+    most: Annotated[int, typer.Option(min=1, help="Findings of each kind to show here.")] = 10,
+    as_json: AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Look for likely label errors, near-duplicates and outliers, from the descriptors alone."""
+    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.tables import print_audit
+    from birdnet_cli.core.engine.audit import audit_cache, write_audit
+    from birdnet_cli.core.engine.report import require_report_extra
+
+    if output is not None:
+        require_report_extra()
+    progress = ConsoleProgress(quiet=quiet)
+    found = audit_cache(cache, pooling=pooling, near=near, progress=progress)
+    if output is not None:
+        write_audit(found, output, images=images, progress=progress)
+    if as_json:
+        document = {"accuracy": found.accuracy, "counts": found.counts(), "findings": found.to_rows()}
+        typer.echo(json.dumps(document | {"unreadable": found.unreadable}, indent=1))
+    else:
+        print_audit(found, most=most)

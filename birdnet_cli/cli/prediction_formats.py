@@ -11,6 +11,7 @@ from rich.text import Text
 
 from birdnet_cli.cli.console import PIPE_WIDTH
 from birdnet_cli.core.engine.predict import Prediction
+from birdnet_cli.core.spreadsheet import text_cell
 
 __all__ = ["write_predictions"]
 
@@ -68,11 +69,13 @@ def _write_csv(rows: Iterable[Prediction], stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["path", "status", "error", "rank", "label", "index", "prob", "model"])
     for row in rows:
-        path, error = _printable(row.path), _printable(row.error or "")
+        path, error = (text_cell(_printable(text)) for text in (row.path, row.error or ""))
+        model = text_cell(row.model)
         if not row.top:
-            writer.writerow([path, row.status, error, "", "", "", "", row.model])
+            writer.writerow([path, row.status, error, "", "", "", "", model])
         for rank, guess in enumerate(row.top, start=1):
-            writer.writerow([path, row.status, error, rank, guess.label, guess.index, f"{guess.prob:.6f}", row.model])
+            label = text_cell(guess.label)
+            writer.writerow([path, row.status, error, rank, label, guess.index, f"{guess.prob:.6f}", model])
 
 
 WRITERS: dict[str, Callable[[Iterable[Prediction], IO[str]], None]] = {

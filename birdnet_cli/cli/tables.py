@@ -9,6 +9,7 @@ from rich.text import Text
 from birdnet_cli.cli.console import stderr, stdout
 
 if TYPE_CHECKING:
+    from birdnet_cli.core.engine.audit import Audit
     from birdnet_cli.core.engine.bench_data import DataRates
     from birdnet_cli.core.engine.bench_extract import PipelineRates
     from birdnet_cli.core.engine.bench_head import HeadComparison
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from birdnet_cli.core.engine.train_head import TrainedHead
 
 __all__ = [
+    "print_audit",
     "print_checks",
     "print_counts",
     "print_cross_validation",
@@ -192,3 +194,23 @@ def print_neighbors(found: "Neighborhood") -> None:
         table.add_row(f"{one.similarity:.3f}", Text(one.label), Text(one.path))
     stdout.print(table)
     stdout.print()
+
+
+def print_audit(found: "Audit", *, most: int) -> None:
+    """Show how many findings there are of each kind, and the clearest of them."""
+    shown: dict[str, int] = {}
+    table = _table("kind", "score", "image", "class", "rather, or the same as")
+    for row in found.to_rows():
+        shown[row["kind"]] = shown.get(row["kind"], 0) + 1
+        if shown[row["kind"]] > most:
+            continue
+        other = row["suggestion"] or row["other"]
+        if row["other"] and (row["other_split"], row["other_label"]) != (row["split"], row["label"]):
+            other += f" ({row['other_split']}: {row['other_label']})"
+        table.add_row(row["kind"], f"{row['score']:.3f}", Text(row["path"]), Text(row["label"]), Text(other))
+    if found.findings:
+        stdout.print(table)
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in found.counts().items())
+    stdout.print(f"{len(found.names):,} images: {counted}, {len(found.unreadable):,} unreadable")
+    if found.accuracy is not None:
+        stdout.print(f"{found.accuracy:.2%} of the labels are what heads say that have not seen the image")

@@ -127,3 +127,20 @@ def test_what_is_no_data_set_is_an_error_with_its_path(fbn: Fbn, tmp_path: Path,
     done = fbn("data", command, "empty")
     assert (done.code, done.out) == (1, "")
     assert "empty" in done.err
+
+
+def test_an_audit_is_a_table_json_and_two_files(fbn: Fbn, cache: Path, textures: Path, tmp_path: Path) -> None:
+    done = fbn("data", "audit", cache, "--pooling", "avg", "-o", "audit", "--images", textures, "-q")
+    assert done.code == 0, done.err
+    assert "36 images: " in done.out
+    assert "of the labels are what heads say that have not seen the image" in done.out
+    assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == ["audit.csv", "audit.html"]
+    document = json.loads(fbn("data", "audit", cache, "--pooling", "avg", "--json", "-q").out)
+    assert document["counts"].keys() == {"label", "duplicate", "near-duplicate", "outlier"}
+    assert len(document["findings"]) == sum(document["counts"].values())
+
+
+def test_an_audit_shows_so_many_of_each_kind(fbn: Fbn, cache: Path) -> None:
+    done = fbn("data", "audit", cache, "--pooling", "avg", "--near", "0.1", "--most", "2", "-q")
+    assert sum(line.startswith("near-duplicate") for line in done.out.splitlines()) == 2
+    assert fbn("data", "audit", cache, "--pooling", "avg", "--near", "7").code == 2

@@ -8,6 +8,7 @@ from birdnet_cli.core.heads.half_weight import HalfWeight, halve_weight
 from birdnet_cli.core.heads.initialize import initialize_weights
 from birdnet_cli.core.heads.linear import LinearHead
 from birdnet_cli.core.heads.map_heads import create_map_head, list_map_heads
+from birdnet_cli.core.heads.out_of_fold import OutOfFold, predict_out_of_fold
 from birdnet_cli.core.heads.solver import Candidate, RowSource, fit_temperature, list_heads
 from birdnet_cli.core.heads.task import HeadFit
 from birdnet_cli.core.heads.trainable import TrainableHead
@@ -21,6 +22,7 @@ __all__ = [
     "HalfWeight",
     "HeadFit",
     "LinearHead",
+    "OutOfFold",
     "RowSource",
     "TrainableHead",
     "choose_solver",
@@ -31,5 +33,6 @@ __all__ = [
     "initialize_weights",
     "list_heads",
     "list_map_heads",
+    "predict_out_of_fold",
     "reseed_drop_factors",
 ]

@@ -1,7 +1,12 @@
 """A head solved exactly in at most N dimensions, on a basis that memory holds."""
 
+import numpy as np
+import numpy.typing as npt
+
 from birdnet_cli.core.heads.solver import (
+    Basis,
     Candidate,
+    CrossValidation,
     build_basis,
     create_loss,
     cross_validate,
@@ -12,7 +17,7 @@ from birdnet_cli.core.heads.solver import (
 )
 from birdnet_cli.core.heads.task import FitTask, HeadFit
 
-__all__ = ["fit_exactly"]
+__all__ = ["fit_exactly", "judge_exactly"]
 
 # Relative error of the weights; that of the objective is its square.
 TOLERANCE = 1e-4
@@ -30,16 +35,7 @@ def fit_exactly(task: FitTask) -> HeadFit:
     C, temperature = settings.C, 1.0
     candidates: tuple[Candidate, ...] = ()
     if task.folds is not None:
-        found = cross_validate(
-            basis.rows,
-            labels,
-            head=settings.head,
-            num_classes=task.num_classes,
-            balanced=task.balanced,
-            Cs=task.grid(basis.mean_squared_norm),
-            folds=task.folds,
-            progress=task.at("cross-validation"),
-        )
+        found = _judge(task, basis, task.folds)
         C, candidates = found.best.C, found.candidates
         if settings.calibrate:
             temperature = fit_temperature(found.logits[found.judged], task.labels[found.judged])
@@ -65,4 +61,33 @@ def fit_exactly(task: FitTask) -> HeadFit:
         basis.mean_squared_norm,
         basis.jitter,
         solution.error,
+    )
+
+
+def judge_exactly(task: FitTask) -> CrossValidation:
+    """Return what heads solved without each fold say of its rows, at the best C.
+
+    Args:
+        task: with folds.
+
+    Raises:
+        DataError: all rows are equal.
+        NumericsError: the kernel matrix cannot be factored.
+    """
+    if task.folds is None:
+        raise ValueError("expected a task with folds")
+    basis = build_basis(task.source, task.moments, device=task.device, progress=task.at("kernel"))
+    return _judge(task, basis, task.folds)
+
+
+def _judge(task: FitTask, basis: Basis, folds: npt.NDArray[np.int64]) -> CrossValidation:
+    return cross_validate(
+        basis.rows,
+        task.labels.to(task.device),
+        head=task.settings.head,
+        num_classes=task.num_classes,
+        balanced=task.balanced,
+        Cs=task.grid(basis.mean_squared_norm),
+        folds=folds,
+        progress=task.at("cross-validation"),
     )

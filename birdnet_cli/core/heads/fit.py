@@ -14,7 +14,7 @@ from birdnet_cli.core.heads.streamed_fit import fit_streamed
 from birdnet_cli.core.heads.task import FitTask, HeadFit
 from birdnet_cli.core.recipe import HeadSettings
 
-__all__ = ["choose_solver", "fit_head"]
+__all__ = ["choose_solver", "fit_head", "prepare_task"]
 
 # A basis of so many values takes 1 GB, and its kernel matrix and a fold's share of it as much again: 16,384 rows, or
 # any number of rows of few enough dimensions.
@@ -59,6 +59,32 @@ def fit_head(
             few rows or groups for the folds, or rows that are all equal.
         NumericsError: a descriptor is not finite, or the kernel matrix cannot be factored.
     """
+    task = prepare_task(
+        source,
+        labels,
+        num_classes=num_classes,
+        settings=settings,
+        standardize=standardize,
+        groups=groups,
+        device=device,
+        progress=progress,
+    )
+    solver = choose_solver(rows=source.rows, dim=source.dim, settings=settings)
+    return fit_exactly(task) if solver == "exact" else fit_streamed(task)
+
+
+def prepare_task(
+    source: RowSource,
+    labels: Tensor | npt.NDArray[np.int64],
+    *,
+    num_classes: int,
+    settings: HeadSettings,
+    standardize: bool,
+    groups: npt.NDArray[np.int64] | None,
+    device: torch.device | None,
+    progress: Callable[[str, float], None] | None,
+) -> FitTask:
+    """Check the arguments of `fit_head`, draw its folds and measure its rows."""
     report = progress or (lambda _stage, _fraction: None)
     y = torch.as_tensor(labels, dtype=torch.int64)
     _check_labels(y, rows=source.rows, num_classes=num_classes)
@@ -69,9 +95,7 @@ def fit_head(
     report("statistics", 0.0)
     moments = measure_moments(source, standardize=standardize)
     report("statistics", 1.0)
-    task = FitTask(source, y, num_classes, settings, moments, folds, device or torch.device("cpu"), report)
-    solver = choose_solver(rows=source.rows, dim=source.dim, settings=settings)
-    return fit_exactly(task) if solver == "exact" else fit_streamed(task)
+    return FitTask(source, y, num_classes, settings, moments, folds, device or torch.device("cpu"), report)
 
 
 def _check_labels(labels: Tensor, *, rows: int, num_classes: int) -> None:

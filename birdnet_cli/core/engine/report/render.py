@@ -1,16 +1,8 @@
-"""An evaluation -> the text of the page: jinja2 with everything escaped, one style, one script, and nothing to load.
+"""An evaluation -> the text of its page: figures, charts and thumbnails, with a script that sorts and filters."""
 
-The page's content security policy allows its own style and script by their hashes, and images as data URIs; so a
-browser runs and fetches nothing else, even if escaping failed.
-"""
-
-import base64
-import hashlib
-import importlib.util
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
@@ -21,26 +13,17 @@ from birdnet_cli.core.engine.report.facts import list_facts
 from birdnet_cli.core.engine.report.matrix import draw_matrix
 from birdnet_cli.core.engine.report.mistakes import confused_pairs, surest_mistakes
 from birdnet_cli.core.engine.report.names import readable_names
+from birdnet_cli.core.engine.report.page import (
+    page_environment,
+    page_policy,
+    read_asset,
+    require_report_extra,
+)
 from birdnet_cli.core.engine.report.thumbnails import Thumbnails
-from birdnet_cli.core.errors import UsageError
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+__all__ = ["render_report", "write_report"]
 
-__all__ = ["render_report", "require_report_extra", "write_report"]
-
-TEMPLATES = Path(__file__).parent / "templates"
 TARGETS = (0.95, 0.98, 0.99, 0.995)
-
-
-def require_report_extra() -> None:
-    """Check that a page can be made.
-
-    Raises:
-        UsageError: jinja2 is not installed.
-    """
-    if importlib.util.find_spec("jinja2") is None:
-        raise UsageError("a report needs jinja2: python -m pip install 'birdnet-cli[report]'")
 
 
 def write_report(
@@ -93,10 +76,10 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
     """
     require_report_extra()
     names = readable_names(evaluation.classes)
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    style, script = read_asset("report.css"), read_asset("report.js")
     operating = {target: widest_coverage(evaluation.records, target) for target in TARGETS}
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             evaluation=evaluation,
@@ -104,7 +87,7 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
             names=names,
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=page_policy(style, script),
             made=made,
             rows=_by_recall(evaluation, names),
             often_called=_often_called(evaluation, names),
@@ -120,35 +103,6 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
             facts=list_facts(evaluation.model),
         )
     )
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{100 * share:.{digits}f}%"
-    # 99.6% that is wrong is no certainty.
-    environment.filters["probability"] = lambda share: ">99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
-    environment.filters["count"] = lambda number: f"{number:,}"
-    return environment
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        "default-src 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
 def _by_recall(evaluation: Evaluation, names: tuple[str, ...]) -> list[tuple[ClassFigures, str]]:

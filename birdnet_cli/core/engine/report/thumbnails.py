@@ -1,14 +1,15 @@
-"""Evaluated images -> small square JPEGs as data URIs, within a bound on their bytes."""
+"""Images of known bytes -> small square JPEGs as data URIs, within a bound on their bytes."""
 
 import base64
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from birdnet_cli.core.data import Sample, decode_image, read_image_file
-from birdnet_cli.core.engine.evaluation import Records
 from birdnet_cli.core.errors import ImageError
 
 __all__ = ["Thumbnails"]
@@ -18,19 +19,31 @@ QUALITY = 80
 BUDGET = 1_500_000  # bytes of JPEG in one page; base64 makes a third more of it
 
 
+class Pictured(Protocol):
+    """Images by name and digest, such as `core.engine.evaluation.Records`."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """[N] names."""
+
+    @property
+    def digests(self) -> NDArray[Any]:
+        """[N, 32] sha256 of their files."""
+
+
 class Thumbnails:
-    """Makes thumbnails of evaluated images, each once.
+    """Makes thumbnails of images, each once.
 
     Args:
-        records: the evaluated images.
+        records: the images.
         samples: where an image of a name lies; empty means that no image is shown.
         budget: bytes of JPEG, after which no further thumbnail is made.
 
     Attributes:
-        refused: images asked for that are not there, cannot be read, or are not the ones that were evaluated.
+        refused: images asked for that are not there, cannot be read, or are not the ones that are meant.
     """
 
-    def __init__(self, records: Records, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
+    def __init__(self, records: Pictured, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
         self.refused = 0
         self._records = records
         self._samples = samples

@@ -1,0 +1,67 @@
+"""What all pages share: jinja2 with everything escaped, one style, and nothing to load.
+
+A page's content security policy allows its own style and script by their hashes, and images as data URIs; so a browser
+runs and fetches nothing else, even if escaping failed.
+"""
+
+import base64
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from birdnet_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["page_environment", "page_policy", "read_asset", "require_report_extra"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def require_report_extra() -> None:
+    """Check that a page can be made.
+
+    Raises:
+        UsageError: jinja2 is not installed.
+    """
+    if importlib.util.find_spec("jinja2") is None:
+        raise UsageError("a report needs jinja2: python -m pip install 'birdnet-cli[report]'")
+
+
+def read_asset(name: str) -> str:
+    """Return a style or a script of the pages."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def page_environment() -> "Environment":
+    """Return what renders the templates."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{100 * share:.{digits}f}%"
+    # 99.6% that is wrong is no certainty.
+    environment.filters["probability"] = lambda share: ">99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
+    environment.filters["count"] = lambda number: f"{number:,}"
+    return environment
+
+
+def page_policy(style: str, script: str | None = None) -> str:
+    """Return the content security policy of a page with this style and script."""
+    allowed = "'none'" if script is None else f"'{_hash(script)}'"
+    return (
+        "default-src 'none'; img-src data:; "
+        f"style-src '{_hash(style)}'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

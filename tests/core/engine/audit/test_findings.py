@@ -1,0 +1,80 @@
+"""Findings: what is planted is found, and nothing else."""
+
+import numpy as np
+import torch
+
+from birdnet_cli.core.engine.audit.findings import (
+    find_duplicates,
+    find_label_errors,
+    find_near_duplicates,
+    find_outliers,
+)
+from birdnet_cli.core.engine.audit.likeness import Likeness
+from birdnet_cli.core.heads import OutOfFold
+
+
+def probabilities(*rows: tuple[float, ...], judged: tuple[bool, ...] | None = None) -> OutOfFold:
+    return OutOfFold(torch.tensor(rows), torch.tensor(judged or (True,) * len(rows)), 0.5)
+
+
+def test_a_label_is_doubted_where_another_class_is_as_sure_as_of_its_own_images() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    found = probabilities(
+        (0.9, 0.1), (0.7, 0.3), (0.2, 0.8),  # the mean of class 0 is 0.6
+        (0.1, 0.9), (0.35, 0.65), (0.45, 0.55),  # that of class 1 is 0.7
+    )  # fmt: skip
+    (one,) = find_label_errors(found, labels)
+    assert (one.kind, one.row, one.suggestion) == ("label", 2, 1)
+    assert abs(one.score - 0.6) < 1e-6
+
+
+def test_a_call_that_is_less_sure_than_usual_is_no_finding() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert find_label_errors(probabilities((0.9, 0.1), (0.45, 0.55), (0.05, 0.95), (0.1, 0.9)), labels) == []
+
+
+def test_rows_that_no_head_could_judge_are_left_out() -> None:
+    labels = np.array([0, 0, 1])
+    found = probabilities((0.8, 0.2), (0.1, 0.9), (0.3, 0.7), judged=(True, False, True))
+    assert find_label_errors(found, labels) == []
+
+
+def test_the_surest_comes_first() -> None:
+    labels = np.array([0] * 5 + [1] * 5)
+    rows = [(0.9, 0.1)] * 3 + [(0.2, 0.8), (0.05, 0.95)] + [(0.3, 0.7)] * 5
+    assert [one.row for one in find_label_errors(probabilities(*rows), labels)] == [4, 3]
+
+
+def test_duplicates_are_the_later_files_of_the_same_bytes() -> None:
+    digests = np.zeros((5, 32), np.uint8)
+    digests[:, 0] = (1, 2, 1, 3, 1)
+    assert [(one.row, one.other) for one in find_duplicates(digests)] == [(2, 0), (4, 0)]
+
+
+def test_near_duplicates_reach_the_threshold_and_are_not_named_twice() -> None:
+    likeness = Likeness(
+        np.array([-1, 0, 1, 0]), np.array([0, 0.8, 0.79, 0.95], np.float32), np.full(4, np.nan, np.float32)
+    )
+    found = find_near_duplicates(likeness, least=0.8, but=[3])
+    assert [(one.row, one.other) for one in found] == [(1, 0)]
+    assert [one.row for one in find_near_duplicates(likeness, least=0.5, but=[])] == [3, 1, 2]
+
+
+def test_an_outlier_is_far_from_its_class_in_deviations_of_all() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 50)
+    closeness = np.where(labels == 0, 0.8, 0.3) + rng.normal(0, 0.02, 100)
+    closeness[7], closeness[60] = 0.5, 0.1
+    closeness[99] = np.nan
+    likeness = Likeness(np.full(100, -1), np.zeros(100, np.float32), closeness.astype(np.float32))
+    found = find_outliers(likeness, labels)
+    assert [one.row for one in found] == [7, 60]
+    # 0.3 below the median, of a standard deviation of 0.02.
+    assert 11 < found[0].score < 19
+
+
+def test_images_that_are_all_alike_have_no_outlier() -> None:
+    same = Likeness(np.full(4, -1), np.zeros(4, np.float32), np.full(4, 0.5, np.float32))
+    assert find_outliers(same, np.zeros(4, np.int64)) == []
+    alone = Likeness(np.full(4, -1), np.zeros(4, np.float32), np.full(4, np.nan, np.float32))
+    assert find_outliers(alone, np.arange(4)) == []
