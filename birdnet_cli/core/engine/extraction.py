@@ -10,7 +10,7 @@ from birdnet_cli.core.cache import CachePlan, estimate_space
 from birdnet_cli.core.data import Batch, ImageDataset, Transform, load_batches
 from birdnet_cli.core.engine.describer import Describer, build_poolings, requested_poolings, resolve_device, unselected
 from birdnet_cli.core.engine.progress import Progress
-from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.engine.provenance import public_source, software_versions
 from birdnet_cli.core.engine.weights import find_weights
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.poolings import pooling_name
@@ -85,7 +85,7 @@ class Extraction:
             fingerprint=fingerprint,
             provenance={
                 "software": software_versions(),
-                "weights_source": self.weights.source,
+                "weights_source": public_source(self.weights.source),
                 "settings": self.settings.model_dump(mode="json"),
                 "bbox": any(sample.box is not None for sample in samples),
             },

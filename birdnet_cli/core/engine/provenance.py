@@ -1,14 +1,23 @@
-"""Which software produced an artefact."""
+"""Which software and which files produced an artefact."""
 
 import platform
+import re
 from importlib.metadata import version
 
 from birdnet_cli._version import __version__
 
-__all__ = ["software_versions"]
+__all__ = ["public_source", "software_versions"]
+
+# The folders of a path from the root on: they say more about somebody's machine than an artefact for others should.
+FOLDERS = re.compile(r"(?<!\S)/(?:[^/]+/)+")
 
 
 def software_versions() -> dict[str, str]:
     """Return the versions of fbn, Python and the libraries that the numbers depend on."""
     libraries = ("torch", "torchvision", "pillow", "h5py", "numpy")
     return {"fbn": __version__, "python": platform.python_version()} | {name: version(name) for name in libraries}
+
+
+def public_source(text: str) -> str:
+    """Return where something came from, a file by its name alone."""
+    return FOLDERS.sub("", text)

@@ -1,13 +1,11 @@
 """What a model says of itself -> rows of the page's last table, in words."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["list_facts"]
+from birdnet_cli.core.engine.provenance import public_source
 
-# The folders of a path from the root on: they say more about somebody's machine than a page for others should.
-FOLDERS = re.compile(r"(?<!\S)/(?:[^/]+/)+")
+__all__ = ["list_facts"]
 
 
 def list_facts(model: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -28,7 +26,7 @@ def _rows(model: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "image", f"{transform['image_size']} x {transform['image_size']} pixels, {transform['resize']}"
     yield "mirrored too", model.get("flip")
     yield "backbone", " at ".join(str(backbone[key]) for key in ("backbone", "layer") if backbone.get(key))
-    yield "its weights", FOLDERS.sub("", str(provenance.get("weights_source", "")))
+    yield "its weights", public_source(str(provenance.get("weights_source", "")))
     yield "SHA-256 of the weights", backbone.get("weights_sha256")
     yield "pooling", model.get("pooling")
     yield "descriptor", f"{model['dimensions']:,} values" if model.get("dimensions") else None

@@ -16,6 +16,7 @@ from birdnet_cli.core.engine.model_parts import (
     wrap_features,
 )
 from birdnet_cli.core.engine.predict import load_model
+from birdnet_cli.core.engine.provenance import public_source
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.heads import describe_head
 from birdnet_cli.core.engine.training.init_from import order_classes
@@ -79,7 +80,7 @@ def assemble(
             layer = MAP_LAYERS.get(settings.backbone)
         backbone = create_backbone(settings.backbone, layer=layer, weights=weights)
         about = _describe_backbone(backbone, weights.sha256)
-        origin = weights.source
+        origin = public_source(weights.source)
     provenance = {"weights_source": origin, "weights_sha256": about["weights_sha256"]}
     return _with_new_head(backbone, head, settings, classes, about, transform, provenance, dtype=dtype)
 

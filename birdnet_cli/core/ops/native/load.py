@@ -23,6 +23,7 @@ from birdnet_cli.core.ops.native.store import BuiltLibrary, find_built, find_pre
 __all__ = ["KernelState", "inspect_kernels", "load_kernels", "open_library", "read_mode"]
 
 MODES = ("auto", "native", "reference")
+CAPABILITIES = ("default", "avx2", "avx512", "avx512_bf16")
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ def load_kernels(device: str) -> KernelState:
 
     Raises:
         KernelError: FBN_OPS=native, and there are none to be had.
-        UsageError: FBN_OPS, MAX_JOBS or TORCH_CUDA_ARCH_LIST has a value that means nothing.
+        UsageError: FBN_OPS, FBN_CPU_CAPABILITY, MAX_JOBS or TORCH_CUDA_ARCH_LIST has a value that means nothing.
     """
     if device not in DEVICES:
         return KernelState(device, reason="there are kernels for cpu and cuda only")
     mode = read_mode()
+    _check_capability()
     # A forked child must not wait for a thread that exists in its parent only: it has a lock of its own.
     with _locks.setdefault(os.getpid(), threading.RLock()):
         state = _states.get(device)
@@ -114,6 +116,13 @@ def read_mode() -> str:
     if mode not in MODES:
         raise UnknownNameError("FBN_OPS", mode, MODES)
     return mode
+
+
+def _check_capability() -> None:
+    # The kernels read it themselves; said here, a slip is one line.
+    wanted = os.environ.get("FBN_CPU_CAPABILITY")
+    if wanted and wanted not in CAPABILITIES:
+        raise UnknownNameError("FBN_CPU_CAPABILITY", wanted, CAPABILITIES)
 
 
 def _settle(device: str, mode: str, *, build: bool) -> KernelState:

@@ -199,3 +199,9 @@ def test_inspection_of_a_broken_setup_neither_warns_nor_silences_the_warning(mon
 def test_inspection_finds_what_is_built(csrc: Path) -> None:
     library = build(csrc)
     assert inspect_kernels("cpu").library == library
+
+
+def test_an_instruction_set_that_does_not_exist_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FBN_CPU_CAPABILITY", "avx51")
+    with pytest.raises(UnknownNameError, match="unknown FBN_CPU_CAPABILITY 'avx51': did you mean avx512"):
+        load_kernels("cpu")
