@@ -20,6 +20,7 @@ from birdnet_cli.cli.doctor import doctor
 from birdnet_cli.cli.evaluate import evaluate
 from birdnet_cli.cli.extract import extract
 from birdnet_cli.cli.finetune import finetune
+from birdnet_cli.cli.info import info
 from birdnet_cli.cli.kernels import kernels_app
 from birdnet_cli.cli.models import models_app
 from birdnet_cli.cli.neighbors import neighbors
@@ -45,6 +46,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(neighbors)
+app.command()(info)
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")

@@ -13,6 +13,7 @@ __all__ = ["evaluate"]
 def evaluate(
     data: Annotated[Path, typer.Argument(help="A data set of images, or a feature cache (.h5).")],
     model: options.ModelFile = None,
+    sha256: options.ModelSha256 = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split.")] = "test",
     data_format: options.DataFormat = "auto",
     bbox: options.BBox = False,
@@ -62,7 +63,11 @@ def evaluate(
     if report is not None:
         require_report_extra()
     loaded = load_model(
-        model or find_model(Path()), device=device or "auto", precision=precision or "auto", weights=weights
+        model or find_model(Path()),
+        device=device or "auto",
+        precision=precision or "auto",
+        weights=weights,
+        sha256=sha256,
     )
     gates = resolve_gates(gates, loaded.classes)
     progress = ConsoleProgress(quiet=quiet)

@@ -12,6 +12,7 @@ __all__ = [
     "DataRoot",
     "Device",
     "ModelFile",
+    "ModelSha256",
     "OnError",
     "Overwrite",
     "Precision",
@@ -57,4 +58,7 @@ ModelFile = Annotated[
     typer.Option(
         "--model", "-m", envvar="FBN_MODEL", help="Model file.  [default: the newest .safetensors here or in runs/]"
     ),
+]
+ModelSha256 = Annotated[
+    str | None, typer.Option("--sha256", help="Refuse the model file if its SHA-256 is another.", metavar="HEX")
 ]

@@ -19,6 +19,7 @@ def predict(
         ),
     ],
     model: options.ModelFile = None,
+    sha256: options.ModelSha256 = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Names per image.")] = 5,
     form: Annotated[
         Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Output format.")
@@ -51,7 +52,7 @@ def predict(
         raise UsageError("--versus says what --explain compares with: give --explain DIR as well")
     progress = ConsoleProgress(quiet=quiet)
     path = model or find_model(Path())
-    loaded = load_model(path, device=device or "auto", precision=precision or "auto", weights=weights)
+    loaded = load_model(path, device=device or "auto", precision=precision or "auto", weights=weights, sha256=sha256)
     rows = run(
         sources,
         loaded,

@@ -7,6 +7,7 @@ Nothing in the file is executed when it is read.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,10 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from birdnet_cli.core.atomic import replace_atomically
-from birdnet_cli.core.errors import ModelFileError
+from birdnet_cli.core.errors import ModelFileError, UsageError
 from birdnet_cli.core.recipe import PoolingSettings, TransformSettings
 
-__all__ = ["ModelDescription", "read_description", "read_model_file", "write_model_file"]
+__all__ = ["ModelDescription", "hash_model_file", "read_description", "read_model_file", "write_model_file"]
 
 FORMAT = 1
 METADATA_KEY = "fbn_model"
@@ -150,9 +151,34 @@ def read_model_file(path: Path) -> tuple[ModelDescription, dict[str, dict[str, T
     return description, groups
 
 
-def _opened(path: Path) -> Any:
+def hash_model_file(path: Path, *, expected: str | None = None) -> str:
+    """Return a model file's sha256 in hexadecimal.
+
+    Args:
+        path: the file.
+        expected: what it must be, in hexadecimal.
+
+    Raises:
+        ModelFileError: no such file, or another sha256 than expected.
+        UsageError: `expected` is no sha256.
+    """
+    if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
+        raise UsageError(f"a SHA-256 has 64 hexadecimal digits, got '{expected}'")
+    _require_file(path)
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if expected is not None and found != expected.lower():
+        raise ModelFileError(f"{path}: has SHA-256 {found}, not {expected.lower()}: it is another file, do not use it")
+    return found
+
+
+def _require_file(path: Path) -> None:
     if not path.is_file():
         raise ModelFileError(f"{path}: no such model file; fbn train-head writes one")
+
+
+def _opened(path: Path) -> Any:
+    _require_file(path)
     try:
         return safetensors.safe_open(str(path), framework="pt")
     except (safetensors.SafetensorError, OSError) as error:

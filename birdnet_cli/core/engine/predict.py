@@ -13,7 +13,7 @@ from torch import Tensor
 from birdnet_cli.core.backbones import Preprocessing, WeightSet
 from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
 from birdnet_cli.core.engine.describer import Describer, resolve_device
-from birdnet_cli.core.engine.model_file import ModelDescription, read_model_file
+from birdnet_cli.core.engine.model_file import ModelDescription, hash_model_file, read_model_file
 from birdnet_cli.core.engine.model_parts import Head, create_model_parts, create_trunk
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.sources import expand_sources, list_samples
@@ -112,7 +112,12 @@ class Model:
 
 
 def load_model(
-    path: str | os.PathLike[str], *, device: str = "auto", precision: str = "auto", weights: str = "auto"
+    path: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    weights: str = "auto",
+    sha256: str | None = None,
 ) -> Model:
     """Read a model file and put it on a device.
 
@@ -121,13 +126,16 @@ def load_model(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `auto`, `float32` or `bfloat16`: arithmetic of the backbone.
         weights: where backbone weights come from when the file does not embed them; their sha256 must match.
+        sha256: what the file's must be; None takes any.
 
     Raises:
-        ModelFileError: not a model of fbn, damaged, or tensors that do not fit its header.
+        ModelFileError: not a model of fbn, damaged, another than `sha256` says, or tensors that do not fit its header.
         WeightsError: backbone weights are needed and cannot be found.
         UsageError: no such device.
     """
     path = Path(path)
+    if sha256 is not None:
+        hash_model_file(path, expected=sha256)
     description, tensors = read_model_file(path)
     target = resolve_device(device)
     settings = description.backbone

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from birdnet_cli.core.errors import UnknownNameError, UsageError
@@ -17,6 +16,7 @@ from birdnet_cli.core.recipe.base import Settings
 from birdnet_cli.core.recipe.extract import ExtractSettings
 from birdnet_cli.core.recipe.finetune import FinetuneSettings
 from birdnet_cli.core.recipe.head import HeadSettings
+from birdnet_cli.core.recipe.plain_yaml import read_yaml
 
 __all__ = ["SECTIONS", "find_recipe", "list_recipes", "load_recipe", "resolve_settings"]
 
@@ -53,9 +53,10 @@ def load_recipe(name_or_path: str) -> dict[str, dict[str, Any]]:
     """
     path = find_recipe(name_or_path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a YAML recipe: {' '.join(str(error).split())}") from error
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(text, source=str(path))
     if not isinstance(document, dict) or not all(isinstance(section, dict) for section in document.values()):
         raise UsageError(f"{path}: a recipe is a mapping of sections ({', '.join(SECTIONS)}), each of `key: value`")
     for section in document:
@@ -103,17 +104,14 @@ def _parse_override(text: str, section: str) -> tuple[str, Any]:
         raise UsageError(f"--set {text}: expected {section}.KEY=VALUE")
     if owner != section:
         raise UsageError(f"--set {text}: this command's settings are under '{section}.', not '{owner}.'")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {text}: the value is not YAML") from error
+    return name, read_yaml(value, source=f"--set {text}")
 
 
 def _explain(error: ValidationError, section: str) -> str:
     parts = []
     for issue in error.errors(include_url=False):
         key = ".".join(str(item) for item in issue["loc"][:1])
-        parts.append(f"{section}.{key}: {issue['msg'].lower()} (got {issue['input']!r})")
+        parts.append(f"{section}.{key}: {issue['msg'].lower()} (got {repr(issue['input'])[:80]})")
     return "; ".join(dict.fromkeys(parts))
 
 

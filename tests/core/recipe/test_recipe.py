@@ -173,7 +173,7 @@ def test_every_wrong_value_is_named_at_once() -> None:
         ("extract.image_size", "--set extract.image_size: expected extract.KEY=VALUE"),
         ("extract.=64", "expected extract.KEY=VALUE"),
         ("head.C=1", "--set head.C=1: this command's settings are under 'extract.', not 'head.'"),
-        ("extract.layer=[", "--set extract.layer=[: the value is not YAML"),
+        ("extract.layer=[", "--set extract.layer=[: not YAML"),
     ],
 )
 def test_a_malformed_override_is_refused_as_it_was_written(text: str, message: str) -> None:
@@ -194,7 +194,7 @@ def test_a_recipe_that_is_no_mapping_of_mappings_is_refused(tmp_path: Path, text
 def test_a_recipe_that_is_no_yaml_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "broken.yml"
     path.write_bytes(data)
-    with pytest.raises(UsageError, match=r"broken\.yml: not a YAML recipe: ") as caught:
+    with pytest.raises(UsageError, match=r"broken\.yml: not YAML: ") as caught:
         load_recipe(str(path))
     assert "\n" not in str(caught.value)
 
