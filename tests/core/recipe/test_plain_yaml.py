@@ -5,7 +5,8 @@ import pytest
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe.plain_yaml import read_yaml
 
-BOMB = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True))
+STEPS = zip("abcdefg", "bcdefgh", strict=True)
+BOMB = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in STEPS)
 
 
 def test_plain_values_are_read() -> None:

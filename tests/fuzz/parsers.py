@@ -1,0 +1,188 @@
+"""What reads files of strangers: for each, a few sound files made here, and what a command does with one."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from birdnet_cli.core.backbones.weight_files import read_weight_file
+from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.data import (
+    ImageRecord,
+    decode_image,
+    list_formats,
+    open_dataset,
+    read_groups,
+    read_sample,
+    write_records,
+)
+from birdnet_cli.core.engine.evaluation import read_evaluation
+from birdnet_cli.core.engine.extract import extract
+from birdnet_cli.core.engine.model_file import read_description, read_model_file
+from birdnet_cli.core.engine.train_head import train_head
+from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, load_recipe, resolve_settings
+from tests.core.engine.textures import small_settings, write_textures
+
+__all__ = ["PARSERS", "Parser"]
+
+
+@dataclass(frozen=True)
+class Parser:
+    """One reader.
+
+    Attributes:
+        seeds: makes sound files in an empty folder and returns those that are damaged, one at a time.
+        read: reads what lies in that folder.
+    """
+
+    seeds: Callable[[Path], list[Path]]
+    read: Callable[[Path], object]
+
+
+def _images(folder: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (9, 13, 3), np.uint8))
+    exif = Image.Exif()
+    exif[274] = 6
+    picture.save(folder / "a.jpg", exif=exif)
+    picture.save(folder / "b.png")
+    picture.quantize(8).save(folder / "c.png", transparency=3)
+    Image.fromarray(rng.integers(0, 65535, (5, 7), np.uint16)).save(folder / "d.png")
+    picture.save(folder / "e.webp")
+    picture.save(folder / "f.bmp")
+    picture.convert("CMYK").save(folder / "g.jpg", progressive=True)
+    return sorted(folder.iterdir())
+
+
+def _read_image(path: Path) -> object:
+    return decode_image(path)
+
+
+def _csv_list(folder: Path) -> list[Path]:
+    (folder / "a.jpg").write_bytes(b"")
+    with (folder / "list.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label", "split"), ("a.jpg", "x, y", "train"), ("a.jpg", "z", "test")])
+    return [folder / "list.csv"]
+
+
+def _cub(folder: Path) -> list[Path]:
+    (folder / "images" / "001.Auk").mkdir(parents=True)
+    (folder / "images" / "001.Auk" / "a.jpg").write_bytes(b"")
+    lists = {
+        "images.txt": "1 001.Auk/a.jpg\n2 001.Auk/b.jpg\n",
+        "image_class_labels.txt": "1 1\n2 1\n",
+        "train_test_split.txt": "1 1\n2 0\n",
+        "classes.txt": "1 001.Auk\n",
+        "bounding_boxes.txt": "1 1.0 2.0 3.0 4.0\n2 0.0 0.0 9.0 9.0\n",
+    }
+    for name, text in lists.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in lists]
+
+
+def _records(folder: Path) -> list[Path]:
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 5)).save(buffer, "JPEG")
+    with write_records(folder / "train.rec") as writer:
+        for number, labels in enumerate(((0.0,), (1.0,), (1.0, 3.0))):
+            writer.write(ImageRecord(labels, number, 0, buffer.getvalue(), vector=len(labels) > 1))
+    (folder / "classes.txt").write_text("auk\nloon\n")
+    return [folder / "train.rec", folder / "train.idx", folder / "classes.txt"]
+
+
+def _read_dataset(kind: str) -> Callable[[Path], object]:
+    assert kind in list_formats()
+
+    def read(path: Path) -> object:
+        root = path if kind == "csv" else path.parent
+        samples = open_dataset(root, format=kind, bbox=kind == "cub").samples
+        return [read_sample(sample) for sample in samples] if kind == "rec" else samples
+
+    return read
+
+
+def _groups(folder: Path) -> list[Path]:
+    (folder / "groups.csv").write_text('path,group\n"a,b.jpg",x\nc.jpg,y\n')
+    return [folder / "groups.csv"]
+
+
+def _recipes(folder: Path) -> list[Path]:
+    (folder / "mine.yaml").write_text(
+        "finetune:\n  lr: 1e-4\n  milestones: [3, 4]\n  head: fb\nextract: {pooling: avg}\n"
+    )
+    return [folder / "mine.yaml"]
+
+
+def _read_recipe(path: Path) -> object:
+    load_recipe(str(path))
+    return resolve_settings(FinetuneSettings, section="finetune", recipe=str(path))
+
+
+def _cache(folder: Path) -> list[Path]:
+    data = write_textures(folder / "data", train=2, test=1)
+    return [extract(data, folder / "a.h5", settings=small_settings(pooling="max,avg")).output]
+
+
+def _read_cache(path: Path) -> object:
+    with FeatureCache.open(path) as cache:
+        columns = (cache.names, cache.labels, cache.splits, cache.classes, cache.status, cache.errors, cache.sha256)
+        blocks = [rows.sum() for name in cache.descriptors for _, rows in cache.blocks(name, verify=True)]
+        return columns, [cache.state(name) for name in cache.descriptors], blocks
+
+
+def _model(folder: Path) -> list[Path]:
+    cache = _cache(folder)[0]
+    output = folder / "m.safetensors"
+    train_head(cache, output, pooling="avg", settings=HeadSettings(C=1.0, calibrate=False), embed_backbone=False)
+    return [output]
+
+
+def _read_model(path: Path) -> object:
+    return read_description(path), read_model_file(path)
+
+
+def _weights(folder: Path) -> list[Path]:
+    torch.save({"a.weight": torch.ones(3, 2), "a.bias": torch.zeros(3)}, folder / "w.pth")
+    return [folder / "w.pth"]
+
+
+def _read_weights(path: Path) -> object:
+    return read_weight_file(path, {"a.weight": torch.empty(3, 2), "a.bias": torch.empty(3)})
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    for step in (3, 7):
+        save_checkpoint(folder, Checkpoint(step, {"x": torch.arange(4.0)}, {"epoch": 1}))
+    return sorted(folder.iterdir())
+
+
+def _read_checkpoint(path: Path) -> object:
+    return load_checkpoint(path.parent)
+
+
+def _evaluations(folder: Path) -> list[Path]:
+    # The figures themselves are tested elsewhere; here a document of the right outline is enough to be damaged.
+    (folder / "a.json").write_text(json.dumps({"format": 1, "classes": ["a", "b"], "images": [], "split": "test"}))
+    return [folder / "a.json"]
+
+
+PARSERS = {
+    "image": Parser(_images, _read_image),
+    "csv": Parser(_csv_list, _read_dataset("csv")),
+    "cub": Parser(_cub, _read_dataset("cub")),
+    "rec": Parser(_records, _read_dataset("rec")),
+    "groups": Parser(_groups, read_groups),
+    "recipe": Parser(_recipes, _read_recipe),
+    "cache": Parser(_cache, _read_cache),
+    "model": Parser(_model, _read_model),
+    "weights": Parser(_weights, _read_weights),
+    "checkpoint": Parser(_checkpoints, _read_checkpoint),
+    "evaluation": Parser(_evaluations, read_evaluation),
+}
