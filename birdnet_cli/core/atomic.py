@@ -27,6 +27,11 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         _fsync(temporary)
         temporary.replace(target)
         _fsync(target.parent)
+    except OSError as error:
+        # A write that the disk refuses does not say which file it was for.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ work, not Python's start. The moment is drawn from the time that the unbroken co
 import hashlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -123,10 +124,31 @@ class Machine:
             arguments = self.case.again(place)
         if arguments:
             _finish(arguments, place)
+        return hit, self._compare(place)
+
+    def starve(self, most: int) -> tuple[int, str, list[str]]:
+        """Run while no file may grow beyond `most` bytes, then without that limit.
+
+        Returns:
+            The first run's exit code, what it said, and what differs after the second.
+        """
+        place = self._workplace("broken")
+        reading, writing = os.pipe()
+        child = _start(self.case.arguments, place, most=most, output=writing)
+        os.close(writing)
+        with os.fdopen(reading, errors="replace") as stream:
+            said = stream.read()
+        code = _wait(child)
+        stray = [f"{name} was left" for name in sorted(_listing(place)) if name.endswith(".tmp")]
+        if arguments := self.case.again(place):
+            _finish(arguments, place)
+        return code, said, stray + self._compare(place)
+
+    def _compare(self, place: Path) -> list[str]:
         wrong = [f"{name} differs" for name, digest in self._results(place).items() if digest != self.expected[name]]
         wrong += [f"{name} is left over" for name in sorted(_listing(place) - self.files)]
         shutil.rmtree(place)
-        return hit, wrong
+        return wrong
 
     def _workplace(self, name: str) -> Path:
         # Hard links keep sizes and times, by which caches know their images, and cost nothing.
@@ -155,7 +177,7 @@ def _listing(folder: Path) -> set[str]:
     return {name for name in found if not name.endswith(".lock")}
 
 
-def _start(arguments: tuple[str, ...], folder: Path) -> int:
+def _start(arguments: tuple[str, ...], folder: Path, *, most: int | None = None, output: int | None = None) -> int:
     child = os.fork()
     if child:
         return child
@@ -163,9 +185,15 @@ def _start(arguments: tuple[str, ...], folder: Path) -> int:
     try:
         os.setsid()
         os.chdir(folder)
-        with open("../output.txt", "ab", buffering=0) as output:  # noqa: PTH123 - a relative one
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
+        if output is None:
+            output = os.open("../output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(output, number)
+            # What pytest has put in their place would keep the text.
+            setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115
+        if most is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         sys.argv = ["fbn", *arguments]
         try:
             main()
@@ -176,10 +204,14 @@ def _start(arguments: tuple[str, ...], folder: Path) -> int:
 
 
 def _finish(arguments: tuple[str, ...], folder: Path) -> None:
-    _, status = os.waitpid(_start(arguments, folder), 0)
-    if os.waitstatus_to_exitcode(status) != 0:
+    if code := _wait(_start(arguments, folder)):
         said = (folder.parent / "output.txt").read_text(errors="replace")[-2000:]
-        raise RuntimeError(f"{' '.join(arguments)}: exit code {os.waitstatus_to_exitcode(status)}: {said}")
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {code}: {said}")
+
+
+def _wait(child: int) -> int:
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _kill(arguments: tuple[str, ...], folder: Path, *, after: float) -> bool:

@@ -15,12 +15,11 @@ from typing import Any
 
 import safetensors
 from pydantic import ValidationError
-from safetensors.torch import save_file
 from torch import Tensor
 
-from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.errors import ModelFileError, UsageError
 from birdnet_cli.core.recipe import PoolingSettings, TransformSettings
+from birdnet_cli.core.tensor_file import write_tensors
 
 __all__ = ["ModelDescription", "hash_model_file", "read_description", "read_model_file", "write_model_file"]
 
@@ -104,21 +103,13 @@ def write_model_file(path: Path, description: ModelDescription, tensors: dict[st
 
     Returns:
         The file's sha256 in hexadecimal.
+
+    Raises:
+        OSError: the disk refused.
     """
-    flat = {
-        f"{group}.{name}": tensor.detach().cpu().contiguous()
-        for group, state in tensors.items()
-        for name, tensor in state.items()
-    }
+    flat = {f"{group}.{name}": tensor for group, state in tensors.items() for name, tensor in state.items()}
     metadata = {METADATA_KEY: json.dumps(description.to_json(), ensure_ascii=True, sort_keys=True)}
-    with replace_atomically(path) as temporary:
-        # save_file leaves a file that its owner alone may read; a model is as open as any other file.
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(flat, temporary, metadata=metadata)
-        temporary.chmod(mode)
-        with temporary.open("rb") as written:
-            return hashlib.file_digest(written, "sha256").hexdigest()
+    return write_tensors(path, flat, metadata=metadata)
 
 
 def read_description(path: Path) -> ModelDescription:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from birdnet_cli.core.engine import model_file
+from birdnet_cli.core import tensor_file
 from birdnet_cli.core.engine.model_file import read_description, read_model_file, write_model_file
 from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.errors import ModelFileError
@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_the_old_model_and_nothing_partial(
         raise OSError("no space left on device")
 
     before = written.read_bytes()
-    monkeypatch.setattr(model_file, "save_file", write_half)
+    monkeypatch.setattr(tensor_file, "save_file", write_half)
     with pytest.raises(OSError, match="no space left"):
         write_model_file(written, replace(DESCRIPTION, flip=False), TENSORS)
     assert written.read_bytes() == before

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from birdnet_cli.core.atomic import replace_atomically, write_bytes_atomically
+from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.errors import CheckpointError
+from birdnet_cli.core.tensor_file import write_tensors
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "prune_checkpoints", "save_checkpoint"]
 
 FORMAT = 1
 KEPT = 2
@@ -56,9 +57,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     tensors = document.with_suffix(".safetensors")
     # A checkpoint of the same step would for a moment have new tensors and an old digest.
     document.unlink(missing_ok=True)
-    with replace_atomically(tensors) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}, temporary)
-        digest = _hash(temporary)
+    digest = write_tensors(tensors, checkpoint.tensors)
     content = {
         "format": FORMAT,
         "step": checkpoint.step,
@@ -66,10 +65,18 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "document": checkpoint.document,
     }
     write_bytes_atomically(document, json.dumps(content | {"sha256": _digest(content)}, indent=1).encode())
+    prune_checkpoints(folder)
+
+
+def prune_checkpoints(folder: Path) -> None:
+    """Remove all but the last two, and what a process that was killed while it saved has left."""
     for step in _steps(folder)[KEPT:]:
         for suffix in (".json", ".safetensors"):
             (folder / f"step-{step:08d}{suffix}").unlink(missing_ok=True)
-    _remove_strays(folder)
+    # Temporary files, or tensors without their document.
+    for path in [*folder.glob(".step-*.tmp"), *folder.glob("step-*.safetensors")]:
+        if path.suffix == ".tmp" or not path.with_suffix(".json").exists():
+            path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -117,13 +124,6 @@ def _read(document: Path, step: int) -> Checkpoint:
 def _steps(folder: Path) -> list[int]:
     found = (NAME.fullmatch(path.name) for path in folder.glob("step-*.json"))
     return sorted((int(match[1]) for match in found if match), reverse=True)
-
-
-def _remove_strays(folder: Path) -> None:
-    # A process that was killed while it saved leaves temporary files, or tensors without their document.
-    for path in [*folder.glob(".step-*.tmp"), *folder.glob("step-*.safetensors")]:
-        if path.suffix == ".tmp" or not path.with_suffix(".json").exists():
-            path.unlink(missing_ok=True)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

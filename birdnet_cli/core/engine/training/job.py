@@ -12,7 +12,7 @@ from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
 from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
-from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint
+from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, prune_checkpoints
 from birdnet_cli.core.engine.training.division import Division, divide
 from birdnet_cli.core.engine.training.ema import MovingAverage
 from birdnet_cli.core.engine.training.fit_confidence import fit_confidence
@@ -134,6 +134,8 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
         )
         if run is not None and not job.resume:
             run.begin(settings, data=str(job.data))
+        if run is not None and job.resume:
+            prune_checkpoints(job.output / "checkpoints")
         if run is not None:
             run.write_environment(environment_facts(processes, dtype))
             for line in [*notices, opening_line(division, settings, processes, dtype=dtype, checkpoint=checkpoint)]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from birdnet_cli.core.engine.training import checkpoint as module
-from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
 from birdnet_cli.core.errors import CheckpointError
 
 
@@ -181,3 +181,13 @@ def test_a_checkpoint_saved_again_and_cut_off_is_gone_rather_than_damaged(
     found, notices = load_checkpoint(folder)
     assert found is not None
     assert (found.step, notices) == (2, [])
+
+
+def test_pruning_removes_what_a_kill_left_and_keeps_the_last_two(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, checkpoint(step))
+    kept = {path.name for path in tmp_path.iterdir()}
+    (tmp_path / "step-00000000.safetensors").write_bytes(b"")
+    (tmp_path / ".step-00000003.json.1.tmp").write_bytes(b"")
+    prune_checkpoints(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept

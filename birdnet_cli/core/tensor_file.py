@@ -1,0 +1,41 @@
+"""Tensors -> a safetensors file that appears whole or not at all."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from birdnet_cli.core.atomic import replace_atomically
+
+__all__ = ["write_tensors"]
+
+
+def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> str:
+    """Write tensors of any device and layout.
+
+    Args:
+        target: the file.
+        tensors: by name.
+        metadata: text of the header.
+
+    Returns:
+        The file's sha256 in hexadecimal.
+
+    Raises:
+        OSError: the disk refused; `target` is then as it was.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replace_atomically(target) as temporary:
+        # save_file leaves a file that its owner alone may read; this is to be as open as any other file.
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        try:
+            save_file(plain, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(f"{target}: cannot be written: {error}") from error
+        temporary.chmod(mode)
+        with temporary.open("rb") as written:
+            return hashlib.file_digest(written, "sha256").hexdigest()
