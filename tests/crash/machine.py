@@ -1,0 +1,194 @@
+"""Commands killed at random moments, run again as a user would, and compared with ones that nobody killed.
+
+Every command runs in a child that is forked from this process, which has imported everything already: a kill hits the
+work, not Python's start. The moment is drawn from the time that the unbroken command took.
+"""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from birdnet_cli.cli.app import main
+from tests.core.engine.textures import write_textures
+
+__all__ = ["CASES", "Case", "Machine"]
+
+QUICK = ("--weights", "none", "--layer", "relu1_1", "--image-size", "16", "-q")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command.
+
+    Attributes:
+        prepare: writes what it reads into an empty folder.
+        arguments: of the first run.
+        again: of a run after a kill, given the folder that both work in.
+        results: what must be the same as without a kill, below that folder.
+    """
+
+    prepare: Callable[[Path], None]
+    arguments: tuple[str, ...]
+    again: Callable[[Path], tuple[str, ...]]
+    results: tuple[str, ...]
+
+
+def _many_images(folder: Path) -> None:
+    # Three shards.
+    rng = np.random.default_rng(0)
+    for number in range(1100):
+        place = folder / "data" / ("train" if number % 4 else "test") / f"class{number % 3}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(place / f"{number:04d}.png")
+
+
+def _cache(folder: Path) -> None:
+    write_textures(folder / "data", train=8, test=2)
+    _finish(("extract", "data", "-o", "a.h5", *QUICK, "--pooling", "bilinear", "-j", "0"), folder)
+
+
+def _textures(folder: Path) -> None:
+    write_textures(folder / "data", train=8, test=2)
+
+
+EXTRACT = ("extract", "data", "-o", "a.h5", *QUICK, "--pooling", "max,avg", "-j", "1", "-b", "64")
+TRAIN_HEAD = ("train-head", "a.h5", "-o", "m.safetensors", "--weights", "none", "-q")
+FINETUNE = (
+    "finetune", "data", "-o", "run", "--network", "resnet164", "--set", "finetune.blocks=1", "--set",
+    "finetune.width=4", "--head", "fb", "--image-size", "16", "--augment", "none", "--epochs", "3", "-b", "6",
+    "--val-fraction", "0", "--set", "finetune.checkpoint_steps=2", "-j", "0", "-q", "--precision", "float32",
+)  # fmt: skip
+RESUME = ("finetune", "data", "-o", "run", "--resume", "-q")
+
+CASES = {
+    "extract": Case(_many_images, EXTRACT, lambda _: EXTRACT, ("a.h5",)),
+    "train-head": Case(
+        _cache,
+        TRAIN_HEAD,
+        # What is finished is not overwritten by accident; then there is nothing to do again.
+        lambda folder: () if (folder / "m.safetensors").exists() else TRAIN_HEAD,
+        ("m.safetensors",),
+    ),
+    "finetune": Case(
+        _textures,
+        FINETUNE,
+        lambda folder: (
+            (*FINETUNE[:3], "run", "--resume", "-q") if (folder / "run" / "config.yaml").exists() else FINETUNE
+        ),
+        ("run/last.safetensors", "run/metrics.csv"),
+    ),
+}
+
+
+class Machine:
+    """One case in a folder of its own.
+
+    Args:
+        name: of `CASES`.
+        folder: empty; the inputs, the unbroken run and each broken one get a folder in it.
+        seed: of the moments.
+    """
+
+    def __init__(self, name: str, folder: Path, *, seed: int) -> None:
+        self.case = CASES[name]
+        self.folder = folder
+        self.moments = random.Random(seed)
+        (folder / "input").mkdir()
+        self.case.prepare(folder / "input")
+        whole = self._workplace("whole")
+        started = time.monotonic()
+        _finish(self.case.arguments, whole)
+        self.seconds = time.monotonic() - started
+        self.expected = self._results(whole)
+        self.files = _listing(whole)
+
+    def round(self, kills: int = 1) -> tuple[int, list[str]]:
+        """Kill a run so often, let it finish, and return how many kills found it alive, and what then differs."""
+        place = self._workplace("broken")
+        hit = 0
+        arguments = self.case.arguments
+        for _ in range(kills):
+            if arguments:
+                hit += _kill(arguments, place, after=self.moments.uniform(0, 1.05 * self.seconds))
+            arguments = self.case.again(place)
+        if arguments:
+            _finish(arguments, place)
+        wrong = [f"{name} differs" for name, digest in self._results(place).items() if digest != self.expected[name]]
+        wrong += [f"{name} is left over" for name in sorted(_listing(place) - self.files)]
+        shutil.rmtree(place)
+        return hit, wrong
+
+    def _workplace(self, name: str) -> Path:
+        # Hard links keep sizes and times, by which caches know their images, and cost nothing.
+        return Path(shutil.copytree(self.folder / "input", self.folder / name, copy_function=os.link))
+
+    def _results(self, place: Path) -> dict[str, str]:
+        found = {}
+        for name in self.case.results:
+            data = (place / name).read_bytes()
+            if name.endswith(".csv"):
+                data = _without_times(data)
+            found[name] = hashlib.sha256(data).hexdigest()
+        return found
+
+
+def _without_times(table: bytes) -> bytes:
+    """Drop the columns of a metrics file that the clock and the machine decide."""
+    rows = [line.split(b",") for line in table.splitlines()]
+    kept = [column for column, name in enumerate(rows[0]) if name not in (b"images_per_second", b"memory_mb")]
+    return b"\n".join(b",".join(row[column] for column in kept) for row in rows)
+
+
+def _listing(folder: Path) -> set[str]:
+    # Locks stay, empty, by design.
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name for name in found if not name.endswith(".lock")}
+
+
+def _start(arguments: tuple[str, ...], folder: Path) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(folder)
+        with open("../output.txt", "ab", buffering=0) as output:  # noqa: PTH123 - a relative one
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        sys.argv = ["fbn", *arguments]
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def _finish(arguments: tuple[str, ...], folder: Path) -> None:
+    _, status = os.waitpid(_start(arguments, folder), 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        said = (folder.parent / "output.txt").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {os.waitstatus_to_exitcode(status)}: {said}")
+
+
+def _kill(arguments: tuple[str, ...], folder: Path, *, after: float) -> bool:
+    child = _start(arguments, folder)
+    time.sleep(after)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:
+        # Not yet a group of its own, or over.
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
