@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import Chromium, find_chromium
+from tests.faults.cases import summarize
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -38,3 +39,18 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
         pytest.skip("needs Chromium (Debian: apt-get install chromium), which is absent")
     with Chromium(program, tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After a run of the whole suite, say how each numbered fault case fared."""
+    outcomes: dict[str, set[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            test = report.nodeid.removeprefix("tests/").partition("[")[0]
+            outcomes.setdefault(test, set()).add("failed" if outcome == "error" else outcome)
+    rows = summarize(outcomes)
+    if sum(result != "not run" for _, result in rows) < len(rows) - 5:
+        return
+    terminalreporter.section("fault cases")
+    for case, result in rows:
+        terminalreporter.line(f"{case.number:2}  {result:8}  {case.what}")

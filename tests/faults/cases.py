@@ -1,0 +1,42 @@
+"""The table of fault cases, and how each fared in a run of the suite."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Case", "read_cases", "summarize"]
+
+
+class Case(NamedTuple):
+    """A numbered case: what must happen, and `file::function` of its tests below `tests/`."""
+
+    number: int
+    what: str
+    tests: tuple[str, ...]
+
+
+def read_cases() -> list[Case]:
+    """Return the cases of `cases.txt` in order."""
+    lines = (Path(__file__).parent / "cases.txt").read_text(encoding="utf-8").splitlines()
+    parts = (line.split(" | ") for line in lines if not line.startswith("#"))
+    return [Case(int(number), what, tuple(tests.split())) for number, what, tests in parts]
+
+
+def summarize(outcomes: Mapping[str, Iterable[str]]) -> list[tuple[Case, str]]:
+    """Return each case with `failed`, `not run`, `skipped` or `passed`: the worst of its tests.
+
+    Args:
+        outcomes: `file::function` -> what its runs came to; a function that every run skipped is skipped.
+    """
+    rows = []
+    for case in read_cases():
+        results = [set(outcomes.get(test, ())) for test in case.tests]
+        if any("failed" in found for found in results):
+            rows.append((case, "failed"))
+        elif not all(results):
+            rows.append((case, "not run"))
+        elif any(found == {"skipped"} for found in results):
+            rows.append((case, "skipped"))
+        else:
+            rows.append((case, "passed"))
+    return rows
