@@ -105,6 +105,8 @@ def find_neighbors(
         if not len(rows):
             raise CacheError(f"{cache.path}: has no good image in {split or 'any split'}")
         describer = rebuild_describer(cache, [name], weights=weights, device=device)
+        if cache.provenance["bbox"]:
+            progress.note(f"{cache.path}: its images were cropped to bounding boxes; crop yours as closely")
         transform = Transform(TransformSettings.model_validate(cache.fingerprint["transform"]))
         images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
         while samples := list(islice(images, WINDOW)):

@@ -38,6 +38,7 @@ def predict_out_of_fold(
     num_classes: int,
     settings: HeadSettings,
     standardize: bool,
+    groups: npt.NDArray[np.int64] | None = None,
     device: torch.device | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> OutOfFold:
@@ -49,6 +50,7 @@ def predict_out_of_fold(
         num_classes: K.
         settings: loss, C, folds, class weights; the solver is the exact one.
         standardize: divide each feature by its standard deviation.
+        groups: integers [N]; rows of one group are in one fold.
         device: where the products are computed; None is the CPU.
         progress: called with a stage and the finished fraction of it.
 
@@ -61,7 +63,7 @@ def predict_out_of_fold(
         num_classes=num_classes,
         settings=settings.model_copy(update={"calibrate": True}),
         standardize=standardize,
-        groups=None,
+        groups=groups,
         device=device,
         progress=progress,
     )

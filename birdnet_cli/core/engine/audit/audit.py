@@ -49,6 +49,7 @@ class Audit:
         accuracy: share of labelled images that heads which have not seen them call as their label says; None where
             labels were not judged.
         unreadable: `name: reason` of images that the extraction could not read.
+        bbox: whether the extraction cropped images to their bounding boxes.
     """
 
     cache: str
@@ -61,6 +62,7 @@ class Audit:
     findings: tuple[Finding, ...]
     accuracy: float | None
     unreadable: tuple[str, ...]
+    bbox: bool
 
     def counts(self) -> dict[str, int]:
         """Return the number of findings of each kind."""
@@ -107,7 +109,7 @@ def audit_cache(
         path: a feature cache.
         pooling: which of its descriptors; None is the only one.
         near: images of at least this cosine of their centred descriptors are near-duplicates, 0 to 1.
-        settings: of the heads; the default is the softmax of `train-head`.
+        settings: of the heads; the default is a softmax head with the defaults of `train-head`.
         progress: follows the work.
 
     Raises:
@@ -119,7 +121,7 @@ def audit_cache(
     if not 0 < near <= 1:
         raise UsageError(f"near-duplicates: expected a cosine above 0 and up to 1, got {near}")
     progress = progress or SilentProgress()
-    settings = settings or HeadSettings()
+    settings = settings or HeadSettings(head="softmax")
     with FeatureCache.open(Path(path)) as cache:
         name = choose_descriptor(cache, pooling)
         good = np.flatnonzero(cache.status == 0)
@@ -128,9 +130,17 @@ def audit_cache(
         labels, standardize = cache.labels[good], needs_standardizing(name)
         source = CachedRows(cache, name, good)
         with FractionStages(progress) as follow:
-            likeness = compare_images(source, labels, standardize=standardize, progress=partial(follow, "compare"))
-        judged = _judge_labels(cache, name, good[labels >= 0], settings, progress)
+            likeness = compare_images(
+                source,
+                labels,
+                [cache.splits[row] for row in good],
+                standardize=standardize,
+                progress=partial(follow, "compare"),
+            )
         same = find_duplicates(cache.sha256[good])
+        # Copies in two folds would confirm each other's wrong label.
+        copies = np.unique(cache.sha256[good], axis=0, return_inverse=True)[1].reshape(-1)
+        judged = _judge_labels(cache, name, good[labels >= 0], copies[labels >= 0], settings, progress)
         found = [
             *([] if judged is None else _at(good[labels >= 0], find_label_errors(judged, labels[labels >= 0]))),
             *_at(good, same),
@@ -148,17 +158,23 @@ def audit_cache(
             tuple(found),
             None if judged is None else judged.accuracy,
             tuple(f"{cache.names[row]}: {cache.errors[row]}" for row in np.flatnonzero(cache.status)),
+            bool(cache.provenance["bbox"]),
         )
 
 
 def _judge_labels(
-    cache: FeatureCache, name: str, rows: NDArray[np.int64], settings: HeadSettings, progress: Progress
+    cache: FeatureCache,
+    name: str,
+    rows: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    settings: HeadSettings,
+    progress: Progress,
 ) -> OutOfFold | None:
     """Return what heads say of rows that they have not seen; None, with a note, where that cannot be known."""
     source = CachedRows(cache, name, rows)
     present, labels = np.unique(cache.labels[rows], return_inverse=True)
-    if len(present) < 2 or len(rows) < settings.cv:
-        progress.note(f"labels are not judged: that takes two classes and {settings.cv} labelled images")
+    if len(present) < 2 or len(np.unique(groups)) < settings.cv:
+        progress.note(f"labels are not judged: that takes two classes and {settings.cv} different labelled images")
         return None
     if choose_solver(rows=source.rows, dim=source.dim, settings=settings) == "streamed":
         progress.note(f"labels are not judged: {len(rows):,} images are too many for one kernel matrix")
@@ -170,6 +186,7 @@ def _judge_labels(
             num_classes=len(present),
             settings=settings,
             standardize=needs_standardizing(name),
+            groups=groups,
             device=resolve_device(settings.device),
             progress=follow,
         )

@@ -66,11 +66,17 @@ def find_duplicates(digests: NDArray[np.uint8]) -> list[Finding]:
 
 
 def find_near_duplicates(likeness: Likeness, *, least: float, but: Sequence[int]) -> list[Finding]:
-    """Return images whose cosine with an earlier one is `least` or more, without the rows `but`."""
+    """Return images whose cosine with an earlier one is `least` or more, without the rows `but`.
+
+    Of several earlier ones, one of another split is named: there a model is judged on what it knows.
+    """
+    crosses = likeness.across_similarity >= least
+    score = np.where(crosses, likeness.across_similarity, likeness.similarity)
+    other = np.where(crosses, likeness.across, likeness.earlier)
     known = set(but)
     return _sorted(
-        Finding("near-duplicate", float(likeness.similarity[row]), row, other=int(likeness.earlier[row]))
-        for row in np.flatnonzero(likeness.similarity >= least).tolist()
+        Finding("near-duplicate", float(score[row]), row, other=int(other[row]))
+        for row in np.flatnonzero(score >= least).tolist()
         if row not in known
     )
 

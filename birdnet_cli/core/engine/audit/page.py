@@ -67,7 +67,7 @@ def write_audit(audit: Audit, folder: Path, *, images: Path | None = None, progr
     """
     samples: dict[str, Sample] = {}
     if images is not None:
-        samples = {sample.name: sample for sample in open_dataset(images).samples}
+        samples = {sample.name: sample for sample in open_dataset(images, bbox=audit.bbox).samples}
     thumbnails = Thumbnails(audit, samples)
     text = render_audit(audit, thumbnails, made=date.today())
     if thumbnails.refused:

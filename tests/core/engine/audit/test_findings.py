@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from birdnet_cli.core.engine.audit.findings import (
     find_duplicates,
@@ -12,9 +13,17 @@ from birdnet_cli.core.engine.audit.findings import (
 from birdnet_cli.core.engine.audit.likeness import Likeness
 from birdnet_cli.core.heads import OutOfFold
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 
 def probabilities(*rows: tuple[float, ...], judged: tuple[bool, ...] | None = None) -> OutOfFold:
     return OutOfFold(torch.tensor(rows), torch.tensor(judged or (True,) * len(rows)), 0.5)
+
+
+def alike(earlier: Ints, similarity: Floats, closeness: Floats) -> Likeness:
+    nobody = np.full(len(earlier), -1), np.zeros(len(earlier), np.float32)
+    return Likeness(earlier, similarity.astype(np.float32), *nobody, closeness.astype(np.float32))
 
 
 def test_a_label_is_doubted_where_another_class_is_as_sure_as_of_its_own_images() -> None:
@@ -52,12 +61,19 @@ def test_duplicates_are_the_later_files_of_the_same_bytes() -> None:
 
 
 def test_near_duplicates_reach_the_threshold_and_are_not_named_twice() -> None:
-    likeness = Likeness(
-        np.array([-1, 0, 1, 0]), np.array([0, 0.8, 0.79, 0.95], np.float32), np.full(4, np.nan, np.float32)
-    )
+    likeness = alike(np.array([-1, 0, 1, 0]), np.array([0, 0.8, 0.79, 0.95]), np.full(4, np.nan))
     found = find_near_duplicates(likeness, least=0.8, but=[3])
     assert [(one.row, one.other) for one in found] == [(1, 0)]
     assert [one.row for one in find_near_duplicates(likeness, least=0.5, but=[])] == [3, 1, 2]
+
+
+def test_a_near_duplicate_in_another_split_is_named_before_a_closer_one_in_its_own() -> None:
+    likeness = Likeness(
+        np.array([-1, 0, 1]), np.array([0, 0.2, 0.99], np.float32),
+        np.array([-1, -1, 0]), np.array([0, 0, 0.85], np.float32), np.full(3, np.nan, np.float32),
+    )  # fmt: skip
+    (one,) = find_near_duplicates(likeness, least=0.8, but=[])
+    assert (round(one.score, 2), one.row, one.other) == (0.85, 2, 0)
 
 
 def test_an_outlier_is_far_from_its_class_in_deviations_of_all() -> None:
@@ -66,7 +82,7 @@ def test_an_outlier_is_far_from_its_class_in_deviations_of_all() -> None:
     closeness = np.where(labels == 0, 0.8, 0.3) + rng.normal(0, 0.02, 100)
     closeness[7], closeness[60] = 0.5, 0.1
     closeness[99] = np.nan
-    likeness = Likeness(np.full(100, -1), np.zeros(100, np.float32), closeness.astype(np.float32))
+    likeness = alike(np.full(100, -1), np.zeros(100), closeness)
     found = find_outliers(likeness, labels)
     assert [one.row for one in found] == [7, 60]
     # 0.3 below the median, of a standard deviation of 0.02.
@@ -74,7 +90,7 @@ def test_an_outlier_is_far_from_its_class_in_deviations_of_all() -> None:
 
 
 def test_images_that_are_all_alike_have_no_outlier() -> None:
-    same = Likeness(np.full(4, -1), np.zeros(4, np.float32), np.full(4, 0.5, np.float32))
+    same = alike(np.full(4, -1), np.zeros(4), np.full(4, 0.5))
     assert find_outliers(same, np.zeros(4, np.int64)) == []
-    alone = Likeness(np.full(4, -1), np.zeros(4, np.float32), np.full(4, np.nan, np.float32))
+    alone = alike(np.full(4, -1), np.zeros(4), np.full(4, np.nan))
     assert find_outliers(alone, np.arange(4)) == []

@@ -18,7 +18,8 @@ def test_it_equals_the_matrix_of_all_cosines(
     rows = (rng.normal(size=(41, 9)) * rng.uniform(0.1, 5, 9) + 3).astype(np.float32)
     labels = rng.integers(0, 4, 41)
     labels[:3] = (-1, -1, 7)
-    found = compare_images(ArraySource(rows, block=6), labels, standardize=standardize, nearest=3)
+    splits = ["train", "test"] * 20 + ["val"]
+    found = compare_images(ArraySource(rows, block=6), labels, splits, standardize=standardize, nearest=3)
     exact = rows.astype(np.float64) - rows.astype(np.float64).mean(axis=0)
     if standardize:
         exact /= exact.std(axis=0)
@@ -28,9 +29,13 @@ def test_it_equals_the_matrix_of_all_cosines(
         if row:
             assert found.earlier[row] == cosines[row, :row].argmax()
             assert found.similarity[row] == pytest.approx(cosines[row, :row].max(), abs=1e-5)
+        others = [other for other in range(row) if splits[other] != splits[row]]
+        if others:
+            assert found.across[row] == max(others, key=lambda other: cosines[row, other])
+            assert found.across_similarity[row] == pytest.approx(cosines[row, others].max(), abs=1e-5)
         mates = [other for other in range(41) if other != row and labels[other] == labels[row]]
         if labels[row] < 0 or not mates:
             assert np.isnan(found.closeness[row])
         else:
             assert found.closeness[row] == pytest.approx(np.sort(cosines[row, mates])[-3:].mean(), abs=1e-5)
-    assert found.earlier[0] == -1
+    assert found.earlier[0] == found.across[0] == -1
