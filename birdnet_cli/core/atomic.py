@@ -1,19 +1,25 @@
 """Write a file so that it appears whole under its final name, or not at all."""
 
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["replace_atomically", "write_bytes_atomically"]
 
+# On a shared disk, a process of another machine may have any number.
+MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:32] or "localhost"
+
 
 @contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `target`; on success fsync it and rename it to `target`, on error remove it.
 
-    The sibling's name carries the process id, so two writers never share one. The directory is fsynced after the
-    rename, so that a finished file survives a power cut.
+    The sibling's name carries this machine and process, so two writers never share one; what a writer of this machine
+    left that was killed is removed. The directory is fsynced after the rename, so that a finished file survives a power
+    cut.
 
     Args:
         target: the final path; its parent directory must exist.
@@ -21,7 +27,8 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written, synced or renamed; `target` is then as it was.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    _remove_strays(target)
+    temporary = target.with_name(f".{target.name}.{MACHINE}.{os.getpid()}.tmp")
     try:
         yield temporary
         _fsync(temporary)
@@ -40,6 +47,24 @@ def write_bytes_atomically(target: Path, data: bytes) -> None:
     """Write `data` to `target` through `replace_atomically`."""
     with replace_atomically(target) as temporary:
         temporary.write_bytes(data)
+
+
+def _remove_strays(target: Path) -> None:
+    name = re.compile(rf"\.{re.escape(target.name)}\.{MACHINE}\.([0-9]+)\.tmp")
+    for entry in os.scandir(target.parent) if target.parent.is_dir() else ():
+        match = name.fullmatch(entry.name)
+        if match and int(match[1]) != os.getpid() and not _is_alive(int(match[1])):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _fsync(path: Path) -> None:

@@ -1,11 +1,12 @@
 """A file appears whole under its name, or not at all."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.atomic import replace_atomically, write_bytes_atomically
+from birdnet_cli.core.atomic import MACHINE, replace_atomically, write_bytes_atomically
 
 
 @pytest.fixture
@@ -101,3 +102,19 @@ def test_the_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path) -> N
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_killed_writer_of_this_machine_left_is_removed_and_nothing_else(target: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = {
+        "dead": f".{target.name}.{MACHINE}.{dead.pid}.tmp",
+        "alive": f".{target.name}.{MACHINE}.{os.getppid()}.tmp",
+        "elsewhere": f".{target.name}.another-{MACHINE}.{dead.pid}.tmp",
+        "another file": f".x{target.name}.{MACHINE}.{dead.pid}.tmp",
+    }
+    for name in names.values():
+        target.with_name(name).write_bytes(b"half")
+    write_bytes_atomically(target, b"new")
+    left = {path.name for path in target.parent.iterdir()} - {target.name}
+    assert left == {name for what, name in names.items() if what != "dead"}

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,17 +49,25 @@ def _in_a_child(name: str, seeds: list[Path], numbers: range, folder: Path) -> l
     log.write_text("")
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             with log.open("a", buffering=1) as stream:
                 for line in _feed(name, seeds, numbers, log.with_name(".last")):
                     print(line, file=stream)
+            code = 0
         finally:
-            os._exit(0)
+            os._exit(code)
+    # An alarm waits for Python; a loop in C does not end by itself.
+    watch = threading.Timer(SECONDS * len(numbers) + 60, os.kill, (child, signal.SIGKILL))
+    watch.start()
     _, status = os.waitpid(child, 0)
+    watch.cancel()
     findings = log.read_text().splitlines()
-    if os.WIFSIGNALED(status):
-        last = log.with_name(".last").read_text()
-        findings.append(f"{name} {last}: the process died of signal {os.WTERMSIG(status)}")
+    last = int(log.with_name(".last").read_text())
+    if code := os.waitstatus_to_exitcode(status):
+        findings.append(f"{name} {last}: the process ended with {code}")
+    elif last != numbers[-1]:
+        findings.append(f"{name} {last}: nothing was read after it")
     return findings
 
 

@@ -54,7 +54,7 @@ class RunDirectory:
             raise UsageError(f"{path}: expected a folder for the run, found a file")
         if resume and not run.config.is_file():
             raise UsageError(f"{path}: no run to resume: it has no {CONFIG}")
-        held = sorted(one.name for one in path.iterdir() if one.name != LOCK) if path.is_dir() else []
+        held = sorted(one.name for one in path.iterdir() if not _is_passing(one.name)) if path.is_dir() else []
         if held and not run.config.is_file():
             raise UsageError(f"{path}: holds files but no run of fbn ({held[0]}, …); choose another folder")
         if held and not (resume or overwrite):
@@ -74,8 +74,10 @@ class RunDirectory:
         # Only what a run writes: whatever else the user keeps here is not ours.
         for name in OWN_FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
+        # The settings stay until new ones replace them: a folder without is no run, and would be refused.
         for name in OWN_FILES:
-            (self.path / name).unlink(missing_ok=True)
+            if name != CONFIG:
+                (self.path / name).unlink(missing_ok=True)
         header = (
             "# The settings of this run, with nothing left out. To train like this again, into another folder:\n"
             f"#   fbn finetune {shlex.quote(data)} --recipe {CONFIG} -o FOLDER\n"
@@ -108,3 +110,8 @@ class RunDirectory:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with (self.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{stamp} {text}\n")
+
+
+def _is_passing(name: str) -> bool:
+    # A run that was killed while it wrote its first file has left that file's temporary one alone.
+    return name == LOCK or (name.startswith(tuple(f".{one}." for one in OWN_FILES)) and name.endswith(".tmp"))

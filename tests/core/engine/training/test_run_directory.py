@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from birdnet_cli.core.engine.training import run_directory
 from birdnet_cli.core.engine.training.run_directory import RunDirectory
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
@@ -87,3 +88,23 @@ def test_the_environment_has_one_entry_per_session(tmp_path: Path) -> None:
     run.write_environment({"device": "cpu"})
     run.write_environment({"device": "cuda"})
     assert yaml.safe_load((tmp_path / "env.json").read_text()) == [{"device": "cpu"}, {"device": "cuda"}]
+
+
+def test_a_folder_in_which_a_run_was_killed_before_its_first_file_will_do(tmp_path: Path) -> None:
+    (tmp_path / ".config.yaml.host.1.tmp").write_bytes(b"finetu")
+    RunDirectory.open(tmp_path, resume=False, overwrite=False).close()
+
+
+def test_an_overwriting_run_that_is_killed_leaves_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    first = RunDirectory.open(tmp_path, resume=False, overwrite=False)
+    first.begin(FinetuneSettings(), data="birds")
+    first.close()
+    second = RunDirectory.open(tmp_path, resume=False, overwrite=True)
+    monkeypatch.setattr(run_directory, "write_bytes_atomically", kill)
+    with pytest.raises(KeyboardInterrupt):
+        second.begin(FinetuneSettings(), data="birds")
+    second.close()
+    RunDirectory.open(tmp_path, resume=False, overwrite=True).close()
