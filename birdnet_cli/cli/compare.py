@@ -46,7 +46,7 @@ def compare(
         bbox=bbox,
         weights=weights,
         precision=precision or "auto",
-        batch_size=batch_size or 16,
+        batch_size=16 if batch_size is None else batch_size,
         workers=2 if workers is None else workers,
         device=device or "auto",
         progress=ConsoleProgress(quiet=quiet),

@@ -77,7 +77,7 @@ def evaluate(
         split=split,
         data_format=data_format,
         bbox=bbox,
-        batch_size=batch_size or 16,
+        batch_size=16 if batch_size is None else batch_size,
         workers=2 if workers is None else workers,
         progress=progress,
     )

@@ -57,7 +57,7 @@ def predict(
         sources,
         loaded,
         k=k,
-        batch_size=batch_size or 16,
+        batch_size=16 if batch_size is None else batch_size,
         workers=workers,
         stdin=sys.stdin,
         watch=None if explain is None else EvidenceWriter(loaded, explain, versus=versus),

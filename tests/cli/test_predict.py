@@ -144,3 +144,13 @@ def test_versus_without_explain_is_a_usage_error(fbn: Fbn, model: Path, photos: 
     done = fbn("predict", photos, "-m", model, "--versus", "rings")
     assert done.code == 2
     assert "--explain DIR" in done.err
+
+
+@pytest.mark.parametrize("size", ["0", "-1"])
+def test_a_batch_without_an_image_is_a_usage_error_and_no_empty_answer(
+    fbn: Fbn, model: Path, photos: Path, textures: Path, size: str
+) -> None:
+    for command in (["predict", "photos"], ["evaluate", textures, "-j", "0"]):
+        done = fbn(*command, "-m", model, "-b", size)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == f"error: expected a batch of 1 or more images, got {size}\n"

@@ -104,6 +104,14 @@ def test_a_setting_that_cannot_be_is_a_usage_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_said_before_the_work(fbn: Fbn, tmp_path: Path) -> None:
+    # The cache is absent too: it would be complained of if it were opened first.
+    done = fbn("train-head", "absent.h5", "-o", "absent/m.safetensors", "--weights", "none")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: absent/m.safetensors: there is no folder absent; make it, or choose another -o\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_model_is_named_safetensors(fbn: Fbn, whole_cache: Path) -> None:
     done = fbn("train-head", whole_cache, "-o", "m.pt", "--pooling", "avg", "--weights", "none")
     assert done.code == 2

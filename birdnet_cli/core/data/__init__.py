@@ -8,7 +8,7 @@ from birdnet_cli.core.data.evaluation_batches import EvaluationBatches
 from birdnet_cli.core.data.folder import IMAGE_SUFFIXES
 from birdnet_cli.core.data.groups import read_groups
 from birdnet_cli.core.data.image import decode_image, read_image_file
-from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, load_batches
+from birdnet_cli.core.data.loader import NO_DIGEST, Batch, Failure, cut_batches, load_batches
 from birdnet_cli.core.data.mix import mix_batch
 from birdnet_cli.core.data.order import epoch_order
 from birdnet_cli.core.data.record_format import ImageRecord, unpack_image
@@ -45,6 +45,7 @@ __all__ = [
     "check_dataset",
     "convert_dataset",
     "count_images",
+    "cut_batches",
     "decode_image",
     "epoch_order",
     "list_formats",

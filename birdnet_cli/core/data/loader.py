@@ -14,9 +14,9 @@ from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.image import decode_image
 from birdnet_cli.core.data.reader_processes import read_batches
 from birdnet_cli.core.data.sample_files import SampleFiles
-from birdnet_cli.core.errors import ImageError
+from birdnet_cli.core.errors import ImageError, UsageError
 
-__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
+__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "cut_batches", "load_batches"]
 
 NO_DIGEST = b"\0" * 32
 
@@ -76,6 +76,17 @@ class Batch:
     good: list[int]
     failures: list[Failure]
     digests: list[bytes]
+
+
+def cut_batches(count: int, *, size: int) -> list[range]:
+    """Return the indices of `count` samples, in order, in batches of `size`; the last may be smaller.
+
+    Raises:
+        UsageError: `size` is below 1.
+    """
+    if size < 1:
+        raise UsageError(f"expected a batch of 1 or more images, got {size}")
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def load_batches(

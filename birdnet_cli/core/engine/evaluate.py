@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
-from birdnet_cli.core.data import ImageDataset, Sample, load_batches, open_dataset, read_image_file
+from birdnet_cli.core.data import ImageDataset, Sample, cut_batches, load_batches, open_dataset, read_image_file
 from birdnet_cli.core.engine.evaluation import Copy, Evaluation, Recorder, find_duplicates
 from birdnet_cli.core.engine.model_facts import describe_model
 from birdnet_cli.core.engine.predict import Model
@@ -47,6 +47,7 @@ def evaluate(
         progress: follows the work.
 
     Raises:
+        UsageError: less than one image per forward pass.
         DataError: the split is empty, or has a class that the model does not know.
         CacheError: the cache's features are not the model's.
     """
@@ -106,7 +107,7 @@ def _image_logits(
 ) -> Iterator[_Scored]:
     samples = dataset.subset(split).samples
     labels = _labels_of_model([sample.label for sample in samples], dataset.classes, model, split)
-    batches = [range(start, min(start + batch_size, len(samples))) for start in range(0, len(samples), batch_size)]
+    batches = cut_batches(len(samples), size=batch_size)
     with progress.stage("evaluate", total=len(samples), unit="images") as advance:
         for batch in load_batches(samples, transform=model.transform, batches=batches, workers=workers):
             failed.extend(f"{failure.name}: {failure.reason}" for failure in batch.failures)

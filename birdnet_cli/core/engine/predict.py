@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.backbones import Preprocessing, WeightSet
-from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
+from birdnet_cli.core.data import Batch, Sample, Transform, cut_batches, load_batches
 from birdnet_cli.core.engine.describer import Describer, resolve_device
 from birdnet_cli.core.engine.model_file import ModelDescription, hash_model_file, read_model_file
 from birdnet_cli.core.engine.model_parts import Head, create_model_parts, create_trunk
@@ -179,12 +179,13 @@ def predict(
         progress: follows the work.
 
     Raises:
+        UsageError: less than one image per forward pass.
         DataError: a folder or pattern without an image. A single bad image is a row, not an error.
     """
     progress = progress or SilentProgress()
     images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
     while samples := list(islice(images, WINDOW)):
-        batches = [range(start, min(start + batch_size, len(samples))) for start in range(0, len(samples), batch_size)]
+        batches = cut_batches(len(samples), size=batch_size)
         chosen = (0 if len(samples) <= INLINE else 2) if workers is None else workers
         with progress.stage("predict", total=len(samples), unit="images") as advance:
             for batch in load_batches(samples, transform=model.transform, batches=batches, workers=chosen):

@@ -87,7 +87,7 @@ def train_head(
         progress: follows the work.
 
     Raises:
-        UsageError: the output exists, or no descriptor is named where there are several.
+        UsageError: the output exists or has no folder, or no descriptor is named where there are several.
         CacheError: the cache is absent, unfinished or damaged.
         DataError: the training split has fewer than two classes, or a class without an image; or `groups` lacks images.
         NumericsError: float16 was asked for W, and training predictions would change.
@@ -100,6 +100,9 @@ def train_head(
         raise UsageError(f"{output}: a model file ends in .safetensors")
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
+    if not output.parent.is_dir():
+        # Said before the solve, not after it.
+        raise UsageError(f"{output}: there is no folder {output.parent}; make it, or choose another -o")
     started = time.monotonic()
     with FeatureCache.open(Path(cache)) as opened:
         name = choose_descriptor(opened, pooling)
