@@ -1,7 +1,8 @@
 """Commands killed at random moments, run again as a user would, and compared with ones that nobody killed.
 
 Every command runs in a child that is forked from this process, which has imported everything already: a kill hits the
-work, not Python's start. The moment is drawn from the time that the unbroken command took.
+work, not Python's start. It must have no threads, which a fork would lose: OMP_NUM_THREADS=1. The moment is drawn from
+the time that the unbroken command took.
 """
 
 import hashlib
@@ -101,7 +102,7 @@ class Machine:
     """
 
     def __init__(self, name: str, folder: Path, *, seed: int) -> None:
-        self.case = CASES[name]
+        self.name, self.case = name, CASES[name]
         self.folder = folder
         self.moments = random.Random(seed)
         (folder / "input").mkdir()
@@ -112,6 +113,7 @@ class Machine:
         self.seconds = time.monotonic() - started
         self.expected = self._results(whole)
         self.files = _listing(whole)
+        self.largest = max((whole / result).stat().st_size for result in self.case.results)
 
     def round(self, kills: int = 1) -> tuple[int, list[str]]:
         """Kill a run so often, let it finish, and return how many kills found it alive, and what then differs."""
@@ -189,7 +191,6 @@ def _start(arguments: tuple[str, ...], folder: Path, *, most: int | None = None,
             output = os.open("../output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(output, number)
-            # What pytest has put in their place would keep the text.
             setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115
         if most is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

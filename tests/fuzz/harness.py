@@ -87,7 +87,7 @@ def _feed(name: str, seeds: list[Path], numbers: range, last: Path) -> Iterator[
             pass
         except _SlowError:
             yield f"{name} {number}: more than {SECONDS} s"
-        except Exception as error:
+        except BaseException as error:
             yield f"{name} {number}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         finally:
             path.write_bytes(sound[path])
