@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import torch
 
-from birdnet_cli.core.data import Sample, Transform, load_batches
+from birdnet_cli.core.data import Sample
 from birdnet_cli.core.engine.training.classifier import Classifier
+from birdnet_cli.core.engine.training.fit_images import load_fit_images
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.engine.training.watch import TrainingProgress
 from birdnet_cli.core.heads import fit_temperature
-from birdnet_cli.core.recipe import FinetuneSettings, TransformSettings
+from birdnet_cli.core.recipe import FinetuneSettings
 
 __all__ = ["fit_confidence"]
 
@@ -44,18 +45,13 @@ def fit_confidence(
         return
     factor = 0.0
     if processes.writes:
-        count = min(FIT_IMAGES, len(samples))
-        rows = [index * len(samples) // count for index in range(count)]
-        batches = [rows[start : start + settings.batch_size] for start in range(0, count, settings.batch_size)]
-        transform = Transform(TransformSettings(image_size=settings.image_size, resize=settings.resize))
         classifier.eval()
         scores, labels = [], []
-        with progress.stage("fit the head's confidence", total=count, unit="images") as advance:
-            for batch in load_batches(samples, transform=transform, batches=batches, workers=settings.workers):
-                if batch.good:
-                    scores.append(classifier(batch.images.to(processes.device)).float().cpu())
-                    labels += [samples[batch.indices[position]].label for position in batch.good]
-                advance(len(batch.indices))
+        title = "fit the head's confidence"
+        for batch in load_fit_images(samples, most=FIT_IMAGES, settings=settings, progress=progress, title=title):
+            if batch.good:
+                scores.append(classifier(batch.images.to(processes.device)).float().cpu())
+                labels += [samples[batch.indices[position]].label for position in batch.good]
         if labels:
             fitted = fit_temperature(torch.cat(scores), torch.tensor(labels), smoothing=settings.label_smoothing)
             factor = max(1.0, fitted)

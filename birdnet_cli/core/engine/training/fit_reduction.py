@@ -1,14 +1,15 @@
 """A learned 1x1 reduction that has no values yet <- the PCA of training images' feature maps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
+from birdnet_cli.core.data import Sample
 from birdnet_cli.core.engine.describer import Describer
 from birdnet_cli.core.engine.fit_poolings import fit_reductions
 from birdnet_cli.core.engine.training.classifier import Classifier
+from birdnet_cli.core.engine.training.fit_images import load_fit_images
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.engine.training.watch import TrainingProgress
-from birdnet_cli.core.recipe import FinetuneSettings, TransformSettings
+from birdnet_cli.core.recipe import FinetuneSettings
 
 __all__ = ["fit_reduction"]
 
@@ -36,21 +37,14 @@ def fit_reduction(
     if classifier.pooling is None or reduction is None or reduction.fitted:
         return
     if processes.writes:
-        count = min(FIT_IMAGES, len(samples))
-        rows = [index * len(samples) // count for index in range(count)]
-        batches = [rows[start : start + settings.batch_size] for start in range(0, count, settings.batch_size)]
         describer = Describer(
             classifier.backbone, {"": classifier.pooling}, device=processes.device, precision="float32", flip=False
         )
-        transform = Transform(TransformSettings(image_size=settings.image_size, resize=settings.resize))
-        with progress.stage("fit the 1x1 reduction", total=count, unit="images") as advance:
-
-            def followed() -> Iterator[Batch]:
-                for batch in load_batches(samples, transform=transform, batches=batches, workers=settings.workers):
-                    yield batch
-                    advance(len(batch.indices))
-
-            fit_reductions(describer, followed())
+        title = "fit the 1x1 reduction"
+        fit_reductions(
+            describer,
+            load_fit_images(samples, most=FIT_IMAGES, settings=settings, progress=progress, title=title),
+        )
     weight, bias = reduction.weight.detach().clone(), reduction.bias.detach().clone()
     processes.share([weight, bias])
     reduction.load(weight, bias)
