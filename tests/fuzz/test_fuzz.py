@@ -3,16 +3,11 @@
 In processes of their own: what forks must have no threads.
 """
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.fuzz.parsers import PARSERS
+from tests.own_process import run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 BROKEN = """
 from dataclasses import replace
 from tests.fuzz.harness import fuzz
@@ -31,22 +26,15 @@ for read in (crash, leave, sound.read):
 """
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        (sys.executable, *arguments), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
-
-
 @pytest.mark.parametrize("name", PARSERS)
 def test_damaged_files_are_errors_of_fbn(name: str) -> None:
-    done = run("-m", "tests.fuzz", "--inputs", "200", name)
+    done = run_python("-m", "tests.fuzz", "--inputs", "200", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{name}: 200 inputs, 0 findings" in done.stdout
 
 
 def test_a_parser_that_fails_is_found() -> None:
-    done = run("-c", BROKEN)
+    done = run_python("-c", BROKEN)
     assert done.stdout.splitlines() == [
         str(["groups 0: KeyError: 'x'", "groups 1: KeyError: 'x'"]),
         str(["groups 0: SystemExit: ", "groups 1: SystemExit: "]),
