@@ -22,7 +22,10 @@ def compare(
     data_format: options.DataFormat = "auto",
     bbox: options.BBox = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write everything to this file.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--json", help="Also write everything to this file.", metavar="FILE", callback=options.check_output
+        ),
     ] = None,
     weights: Annotated[str, typer.Option(help="Backbone weights, for models without an embedded backbone.")] = "auto",
     precision: options.Precision = None,

@@ -60,7 +60,15 @@ def stats(data: options.DataRoot, data_format: options.DataFormat = "auto", as_j
 @data_app.command()
 def split(
     data: options.DataRoot,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write, in or above the images' folder.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The CSV to write, in or above the images' folder.",
+            callback=options.check_output,
+        ),
+    ],
     val: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the images for validation.")] = 0.0,
     test: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the images for testing.")] = 0.25,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the assignment.")] = 0,

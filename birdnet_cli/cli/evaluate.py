@@ -23,11 +23,16 @@ def evaluate(
             "--json",
             help="Also write the figures, and a line per image, to this file; fbn compare reads it.",
             metavar="FILE",
+            callback=options.check_output,
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Also write one self-contained HTML page (needs the [report] extra).", metavar="FILE"),
+        typer.Option(
+            help="Also write one self-contained HTML page (needs the [report] extra).",
+            metavar="FILE",
+            callback=options.check_output,
+        ),
     ] = None,
     images: Annotated[
         Path | None,

@@ -28,7 +28,12 @@ def neighbors(
         Literal["train", "val", "test", "all"], typer.Option(help="Which part of the cache is searched.")
     ] = "train",
     sheet: Annotated[
-        Path | None, typer.Option(help="Draw every image beside its neighbours; needs --images.", metavar="PNG")
+        Path | None,
+        typer.Option(
+            help="Draw every image beside its neighbours; needs --images.",
+            metavar="PNG",
+            callback=options.check_output,
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="The data set that the cache was made from.", metavar="DATA")

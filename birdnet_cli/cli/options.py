@@ -20,7 +20,18 @@ __all__ = [
     "Recipe",
     "SetOverrides",
     "Workers",
+    "check_output",
 ]
+
+
+def check_output(path: Path | None) -> Path | None:
+    """Refuse a file that could not be written, before the work of which it is the result (an option's `callback`)."""
+    if path is not None and path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; give a file in it")
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}; make it, or choose another file")
+    return path
+
 
 DataRoot = Annotated[
     Path, typer.Argument(help="Image folder, CUB-200-2011 folder, CSV with path,label[,split], or RecordIO (.rec).")

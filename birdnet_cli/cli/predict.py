@@ -24,7 +24,10 @@ def predict(
     form: Annotated[
         Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Output format.")
     ] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file instead of stdout.", callback=options.check_output),
+    ] = None,
     explain: Annotated[
         Path | None, typer.Option(help="Paint where the evidence for each name lies, into this folder.", metavar="DIR")
     ] = None,

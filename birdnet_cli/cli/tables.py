@@ -126,7 +126,7 @@ def print_head_comparison(found: "HeadComparison") -> None:
     )
     table = _table("solver", "seconds", "objective")
     table.add_row("fbn", f"{found.seconds:.2f}", f"{found.objective:.8g}")
-    state = "" if found.converged else " (did not converge)"
+    state = f", tol {found.tolerance:g}" + ("" if found.converged else " (did not converge)")
     table.add_row(found.rival + state, f"{found.rival_seconds:.2f}", f"{found.rival_objective:.8g}")
     stdout.print(table)
     agreement = "no test image" if found.agreement is None else f"{found.agreement:.2%} of {found.tested} test images"

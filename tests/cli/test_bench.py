@@ -153,14 +153,15 @@ def test_the_table_shows_the_speed_up_and_what_differs(
     def measure(cache: Path, **options: object) -> object:
         calls.append(options)
         return heads.HeadComparison(
-            "svm", "LinearSVC", 0.5, 1733, 131328, 60, 2.0, 90.0, 1001.0, 1000.0, 1800, 0.999, False
+            "svm", "LinearSVC", 1e-6, 0.5, 1733, 131328, 60, 2.0, 90.0, 1001.0, 1000.0, 1800, 0.999, False
         )
 
     monkeypatch.setattr(heads, "bench_head", measure)
-    done = fbn("bench", "head", whole_cache, "--images", "99", "--classes", "7", "--repeats", "3")
-    assert calls[0].items() >= {"images": 99, "classes": 7, "repeats": 3, "head": "svm", "C": None}.items()
+    done = fbn("bench", "head", whole_cache, "--images", "99", "--classes", "7", "--repeats", "3", "--tolerance", "0.1")
+    given = {"images": 99, "classes": 7, "repeats": 3, "head": "svm", "C": None, "tolerance": 0.1}
+    assert calls[0].items() >= given.items()
     assert "svm, C = 0.5: 1,733 images x 131,328 values, 60 classes" in done.out
-    assert "LinearSVC (did not converge)" in done.out
+    assert "LinearSVC, tol 1e-06 (did not converge)" in done.out
     assert "45.0x as fast; objectives differ by +1.0e-03; same class on 99.90% of 1800 test images" in done.out
 
 

@@ -1,34 +1,55 @@
-"""`python -m tests.crash [--kills N | --full-disk] [--seed S] [NAME…]`; exits with 1 if anything is lost."""
+"""`python -m tests.crash [--kills N | --full-disk | --each-change [--every N]] [--seed S] [NAME…]`.
+
+Exits with 1 if anything is lost.
+"""
 
 import argparse
+import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.crash.faulty_disk import KINDS, build, is_preloaded
 from tests.crash.machine import CASES, Machine
 
 SHARES = (0, 0.02, 0.5, 0.99)
 
 
 def main() -> int:
-    """Kill each command an equal number of times, or let the disk fill at several sizes."""
+    """Kill each command an equal number of times, let the disk fill at several sizes, or let each change fail once."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash")
     parser.add_argument("names", nargs="*", default=list(CASES))
     parser.add_argument("--kills", type=int, default=201)
     parser.add_argument("--full-disk", action="store_true")
+    parser.add_argument("--each-change", action="store_true")
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    if given.each_change and not is_preloaded():
+        return _start_with_faulty_disk()
     lost = False
     for name in given.names:
         with tempfile.TemporaryDirectory() as folder:
             machine = Machine(name, Path(folder), seed=given.seed)
-            found = _fill(machine) if given.full_disk else _kill(machine, given.kills / len(given.names))
+            if given.each_change:
+                found = _strike(machine, every=given.every)
+            elif given.full_disk:
+                found = _fill(machine)
+            else:
+                found = _kill(machine, given.kills / len(given.names))
             for line in found:
                 lost = True
                 print(f"{name}, {line}", flush=True)
     return int(lost)
+
+
+def _start_with_faulty_disk() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"LD_PRELOAD": str(build(Path(folder)))}
+        return subprocess.run((sys.executable, "-m", "tests.crash", *sys.argv[1:]), env=environment).returncode
 
 
 def _kill(machine: Machine, kills: float) -> Iterator[str]:
@@ -46,14 +67,34 @@ def _fill(machine: Machine) -> Iterator[str]:
     """Yield what is wrong with runs in which no file may grow beyond a share of the largest result."""
     for share in SHARES:
         code, said, wrong = machine.starve(int(share * machine.largest))
-        *_, last = said.splitlines() or [""]
-        named = machine.case.results[0].split("/")[0]
-        if code != 1 or not last.startswith("error: ") or named not in last or "File too large" not in last:
+        if code != 1 or "File too large" not in said.rpartition("error: ")[2]:
             yield f"at {share:.0%}: exit code {code}: {said[-500:]}"
-        if "Traceback" in said:
-            yield f"at {share:.0%}: {said[-500:]}"
-        yield from (f"at {share:.0%}: {line}" for line in wrong)
+        yield from (f"at {share:.0%}: {line}" for line in [*_unclear(machine, said), *wrong])
     print(f"{machine.name}: {len(SHARES)} full disks", flush=True)
+
+
+def _strike(machine: Machine, *, every: int) -> Iterator[str]:
+    """Yield what is wrong with runs of which one change fails, each in turn."""
+    started = time.monotonic()
+    changes = machine.count_changes()
+    for kind in KINDS:
+        for at in range(1, changes + 1, every):
+            struck, code, said, wrong = machine.strike(at, kind)
+            if code != (-9 if kind == "SIGKILL" else 1):
+                wrong.append(f"exit code {code}: {said[-500:]}")
+            if code == 1:
+                wrong += _unclear(machine, said)
+            yield from (f"{kind} at {at} ({struck}): {line}" for line in wrong)
+    runs = len(KINDS) * len(range(1, changes + 1, every))
+    print(f"{machine.name}: {runs} runs, {changes} changes, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _unclear(machine: Machine, said: str) -> Iterator[str]:
+    """Yield what was said if it does not end in one line that names the result."""
+    *_, last = said.splitlines() or [""]
+    named = machine.case.results[0].split("/")[0]
+    if not last.startswith("error: ") or named not in last or "Traceback" in said:
+        yield f"said {said[-500:]}"
 
 
 if __name__ == "__main__":

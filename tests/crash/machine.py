@@ -22,6 +22,7 @@ from PIL import Image
 
 from birdnet_cli.cli.app import main
 from tests.core.engine.textures import write_textures
+from tests.crash.faulty_disk import FaultyDisk
 
 __all__ = ["CASES", "Case", "Machine"]
 
@@ -134,17 +135,47 @@ class Machine:
         Returns:
             The first run's exit code, what it said, and what differs after the second.
         """
+
+        def limit() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
         place = self._workplace("broken")
-        reading, writing = os.pipe()
-        child = _start(self.case.arguments, place, most=most, output=writing)
-        os.close(writing)
-        with os.fdopen(reading, errors="replace") as stream:
-            said = stream.read()
-        code = _wait(child)
-        stray = [f"{name} was left" for name in sorted(_listing(place)) if name.endswith(".tmp")]
+        code, said = _listen(self.case.arguments, place, first=limit)
+        wrong = _strays(place)
         if arguments := self.case.again(place):
             _finish(arguments, place)
-        return code, said, stray + self._compare(place)
+        return code, said, wrong + self._compare(place)
+
+    def count_changes(self) -> int:
+        """Return how many changes the unbroken command makes below its folder; wants a preloaded disk."""
+        place = self._workplace("broken")
+        disk = FaultyDisk(place)
+        _listen(self.case.arguments, place, first=lambda: disk.arm(0, "EIO"))
+        shutil.rmtree(place)
+        return disk.changes
+
+    def strike(self, at: int, kind: str) -> tuple[str, int, str, list[str]]:
+        """Run with one change that fails, run again with SIGKILL at a random one, then to the end.
+
+        Args:
+            at: which change of the first run, from 1.
+            kind: of `faulty_disk.KINDS`.
+
+        Returns:
+            What was struck; the first run's exit code; what it said; and what it left or what differs at the end.
+        """
+        place = self._workplace("broken")
+        disk = FaultyDisk(place)
+        code, said = _listen(self.case.arguments, place, first=lambda: disk.arm(at, kind))
+        struck = disk.struck
+        wrong = [] if kind == "SIGKILL" or struck.startswith("unlink") else _strays(place)
+        if arguments := self.case.again(place):
+            later = self.moments.randint(1, max(at, 2))
+            _listen(arguments, place, first=lambda: disk.arm(later, "SIGKILL"))
+        if arguments := self.case.again(place):
+            _finish(arguments, place)
+        return struck, code, said, wrong + self._compare(place)
 
     def _compare(self, place: Path) -> list[str]:
         wrong = [f"{name} differs" for name, digest in self._results(place).items() if digest != self.expected[name]]
@@ -179,7 +210,23 @@ def _listing(folder: Path) -> set[str]:
     return {name for name in found if not name.endswith(".lock")}
 
 
-def _start(arguments: tuple[str, ...], folder: Path, *, most: int | None = None, output: int | None = None) -> int:
+def _strays(folder: Path) -> list[str]:
+    return [f"{name} was left" for name in sorted(_listing(folder)) if name.endswith(".tmp")]
+
+
+def _listen(arguments: tuple[str, ...], folder: Path, *, first: Callable[[], None]) -> tuple[int, str]:
+    """Run in a child that does `first` before, and return its exit code and what it said."""
+    reading, writing = os.pipe()
+    child = _start(arguments, folder, first=first, output=writing)
+    os.close(writing)
+    with os.fdopen(reading, errors="replace") as stream:
+        said = stream.read()
+    return _wait(child), said
+
+
+def _start(
+    arguments: tuple[str, ...], folder: Path, *, first: Callable[[], None] | None = None, output: int | None = None
+) -> int:
     child = os.fork()
     if child:
         return child
@@ -192,9 +239,8 @@ def _start(arguments: tuple[str, ...], folder: Path, *, most: int | None = None,
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(output, number)
             setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115
-        if most is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        if first is not None:
+            first()
         sys.argv = ["fbn", *arguments]
         try:
             main()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from birdnet_cli.core.backbones.preprocessing import IMAGENET
 from birdnet_cli.core.backbones.weight_files import read_weight_file
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import (
@@ -22,12 +23,15 @@ from birdnet_cli.core.data import (
     read_sample,
     write_records,
 )
-from birdnet_cli.core.engine.evaluation import read_evaluation
+from birdnet_cli.core.engine.evaluate import evaluate
+from birdnet_cli.core.engine.evaluation import read_evaluation, serialise_evaluation
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.model_file import read_description, read_model_file
+from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, load_recipe, resolve_settings
+from birdnet_cli.core.tensor_file import write_tensors
 from tests.core.engine.textures import small_settings, write_textures
 
 __all__ = ["PARSERS", "Parser"]
@@ -148,13 +152,32 @@ def _read_model(path: Path) -> object:
     return read_description(path), read_model_file(path)
 
 
-def _weights(folder: Path) -> list[Path]:
-    torch.save({"a.weight": torch.ones(3, 2), "a.bias": torch.zeros(3)}, folder / "w.pth")
+WEIGHTS = {"a.weight": torch.ones(3, 2, 1, 1), "a.bias": torch.zeros(3)}
+
+
+def _pth(folder: Path) -> list[Path]:
+    torch.save(WEIGHTS, folder / "w.pth")
     return [folder / "w.pth"]
 
 
+def _safetensors(folder: Path) -> list[Path]:
+    write_tensors(folder / "w.safetensors", WEIGHTS, metadata={"preprocessing": json.dumps(IMAGENET.to_json())})
+    return [folder / "w.safetensors"]
+
+
+def _onnx(folder: Path) -> list[Path]:
+    import onnx
+
+    for file, names in (("named.onnx", list(WEIGHTS)), ("ordered.onnx", ["b", "c"])):
+        tensors = zip(names, WEIGHTS.values(), strict=True)
+        initializers = [onnx.numpy_helper.from_array(tensor.numpy(), name) for name, tensor in tensors]
+        nodes = [onnx.helper.make_node("Conv", ["x", *names], ["y"], name="first")]
+        onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "net", [], [], initializers)), folder / file)
+    return [folder / "named.onnx", folder / "ordered.onnx"]
+
+
 def _read_weights(path: Path) -> object:
-    return read_weight_file(path, {"a.weight": torch.empty(3, 2), "a.bias": torch.empty(3)})
+    return read_weight_file(path, WEIGHTS)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -168,8 +191,8 @@ def _read_checkpoint(path: Path) -> object:
 
 
 def _evaluations(folder: Path) -> list[Path]:
-    # The figures themselves are tested elsewhere; here a document of the right outline is enough to be damaged.
-    (folder / "a.json").write_text(json.dumps({"format": 1, "classes": ["a", "b"], "images": [], "split": "test"}))
+    model = load_model(_model(folder)[0], weights="none")
+    (folder / "a.json").write_text("".join(serialise_evaluation(evaluate(folder / "a.h5", model))))
     return [folder / "a.json"]
 
 
@@ -182,7 +205,9 @@ PARSERS = {
     "recipe": Parser(_recipes, _read_recipe),
     "cache": Parser(_cache, _read_cache),
     "model": Parser(_model, _read_model),
-    "weights": Parser(_weights, _read_weights),
+    "pth": Parser(_pth, _read_weights),
+    "safetensors": Parser(_safetensors, _read_weights),
+    "onnx": Parser(_onnx, _read_weights),
     "checkpoint": Parser(_checkpoints, _read_checkpoint),
     "evaluation": Parser(_evaluations, read_evaluation),
 }

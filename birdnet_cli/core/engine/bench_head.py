@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.engine.cached_rows import choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.engine.rival_heads import RIVALS, create_rival, fit_rival
+from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCES, create_rival, fit_rival
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import create_loss, measure_moments
@@ -34,6 +34,7 @@ class HeadComparison:
     Attributes:
         head: `svm` or `softmax`.
         rival: scikit-learn's class.
+        tolerance: of scikit-learn's solver.
         C: weight of the loss.
         images, dims, classes: size of the problem.
         seconds: ours, from descriptors in memory to W and b, kernel matrix included; median of the repeats.
@@ -47,6 +48,7 @@ class HeadComparison:
 
     head: str
     rival: str
+    tolerance: float
     C: float
     images: int
     dims: int
@@ -99,6 +101,7 @@ def bench_head(
     images: int | None = None,
     classes: int | None = None,
     dims: int | None = None,
+    tolerance: float | None = None,
     repeats: int = 1,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -112,6 +115,7 @@ def bench_head(
         images: training images, evenly spaced; None is all.
         classes: the first so many; None is all.
         dims: values of the descriptor, evenly spaced; None is all.
+        tolerance: of scikit-learn's solver; None is 1e-6 for `svm`, 1e-8 for `softmax`.
         repeats: medians of the seconds are over these.
         progress: follows the work.
 
@@ -146,7 +150,9 @@ def bench_head(
                 ours = fit_head(_Rows(rows), y, num_classes=K, settings=settings, standardize=False)
                 seconds.append(time.perf_counter() - started)
                 advance(1)
-                model = create_rival(head, C=strength, num_classes=K, mean_squared_norm=mean_squared_norm)
+                model = create_rival(
+                    head, C=strength, num_classes=K, mean_squared_norm=mean_squared_norm, tolerance=tolerance
+                )
                 started = time.perf_counter()
                 theirs = fit_rival(model, wide, y)
                 rival_seconds.append(time.perf_counter() - started)
@@ -161,6 +167,7 @@ def bench_head(
     return HeadComparison(
         head=head,
         rival=RIVALS[head],
+        tolerance=TOLERANCES[head] if tolerance is None else tolerance,
         C=strength,
         images=len(train),
         dims=len(columns),

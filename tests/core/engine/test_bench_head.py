@@ -46,6 +46,12 @@ def test_seconds_are_medians_of_interleaved_fits(extracted: ExtractReport, monke
     assert (found.seconds, found.rival_seconds, found.speedup) == (2, 30, 15)
 
 
+def test_the_rivals_tolerance_is_given_or_the_heads_own(extracted: ExtractReport) -> None:
+    own, loose = (bench_head(extracted.output, pooling="avg", head="softmax", tolerance=one) for one in (None, 0.5))
+    assert (own.tolerance, loose.tolerance) == (1e-8, 0.5)
+    assert loose.rival_objective > own.rival_objective
+
+
 def test_a_rival_that_does_not_converge_is_told(extracted: ExtractReport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("birdnet_cli.core.engine.rival_heads.MAX_ITERATIONS", 1)
     assert not bench_head(extracted.output, pooling="avg").converged

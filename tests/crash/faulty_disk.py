@@ -1,0 +1,52 @@
+"""A disk on which one change fails, or ends the process: `faulty_disk.c`, compiled and preloaded."""
+
+import ctypes
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+__all__ = ["KINDS", "FaultyDisk", "build", "is_preloaded"]
+
+SOURCE = Path(__file__).with_suffix(".c")
+# What a change ends with; 0 is SIGKILL.
+KINDS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "SIGKILL": 0}
+
+
+def build(folder: Path) -> Path:
+    """Compile the library into a folder and return it; a process that starts with it in LD_PRELOAD has the disk."""
+    library = folder / "faulty_disk.so"
+    command = (os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", str(SOURCE), "-o", str(library), "-ldl")
+    subprocess.run(command, check=True)
+    return library
+
+
+def is_preloaded() -> bool:
+    """Return whether this process has the disk."""
+    return hasattr(ctypes.CDLL(None), "faulty_disk_arm")
+
+
+class FaultyDisk:
+    """What happens below one folder to changes of the process that arms it, and of its children."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._library = ctypes.CDLL(None)
+        self._library.faulty_disk_arm.argtypes = (ctypes.c_char_p, ctypes.c_long, ctypes.c_int)
+        self._library.faulty_disk_calls.restype = ctypes.c_long
+        self._library.faulty_disk_struck.restype = ctypes.c_char_p
+
+    def arm(self, at: int, kind: str) -> None:
+        """Let change number `at`, from 1, end so; 0 only counts."""
+        self._library.faulty_disk_arm(os.fsencode(self.folder), at, KINDS[kind])
+
+    @property
+    def changes(self) -> int:
+        """Changes since it was armed."""
+        return int(self._library.faulty_disk_calls())
+
+    @property
+    def struck(self) -> str:
+        """The call and the path that were struck, or nothing."""
+        call, _, path = os.fsdecode(self._library.faulty_disk_struck()).partition(" ")
+        return f"{call} {path.removeprefix(f'{self.folder}/')}" if call else ""
