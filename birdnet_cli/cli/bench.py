@@ -137,7 +137,7 @@ def bench_head(
     dims: Annotated[int | None, typer.Option(min=1, help="Values, evenly spaced.  [default: all]")] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(min=1e-12, max=1, help="scikit-learn's tol.  [default: 1e-6 for svm, 1e-8 for softmax]"),
+        typer.Option(min=1e-12, max=1, help="scikit-learn's tol.  [default: 1e-6 for svm, 1e-7 for softmax]"),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

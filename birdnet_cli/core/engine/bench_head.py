@@ -115,7 +115,7 @@ def bench_head(
         images: training images, evenly spaced; None is all.
         classes: the first so many; None is all.
         dims: values of the descriptor, evenly spaced; None is all.
-        tolerance: of scikit-learn's solver; None is 1e-6 for `svm`, 1e-8 for `softmax`.
+        tolerance: of scikit-learn's solver; None is 1e-6 for `svm`, 1e-7 for `softmax`.
         repeats: medians of the seconds are over these.
         progress: follows the work.
 
