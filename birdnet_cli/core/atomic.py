@@ -3,11 +3,12 @@
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replace_atomically", "write_bytes_atomically"]
+__all__ = ["append_bytes", "folder_beside", "remove_temporary", "replace_atomically", "write_bytes_atomically"]
 
 # On a shared disk, a process of another machine may have any number.
 MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:32] or "localhost"
@@ -30,17 +31,28 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     _remove_strays(target)
     temporary = target.with_name(f".{target.name}.{MACHINE}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        _fsync(temporary)
-        temporary.replace(target)
-        _fsync(target.parent)
-    except OSError as error:
-        # A write that the disk refuses does not say which file it was for.
-        if error.errno is not None and error.filename is None:
-            error.filename = str(target)
-        raise
+        with _errors_name(target):
+            yield temporary
+            _fsync(temporary)
+            temporary.replace(target)
+            _fsync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_beside(temporary: Path) -> Iterator[Path]:
+    """Yield a new folder for a library that writes under names of its own, and remove it with what is left in it.
+
+    Args:
+        temporary: what `replace_atomically` gave, with which a folder that a kill left is removed, too.
+    """
+    folder = temporary.with_name(f"{temporary.name}.d")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes_atomically(target: Path, data: bytes) -> None:
@@ -49,12 +61,41 @@ def write_bytes_atomically(target: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Append to a file, which is created where needed.
+
+    Raises:
+        OSError: the disk refused; some of `data` may be there.
+    """
+    with _errors_name(path), path.open("ab") as file:
+        file.write(data)
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove a temporary file, or the folder beside one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Let an error of the disk say which file it was for; that of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def _remove_strays(target: Path) -> None:
-    name = re.compile(rf"\.{re.escape(target.name)}\.{MACHINE}\.([0-9]+)\.tmp")
+    name = re.compile(rf"\.{re.escape(target.name)}\.{MACHINE}\.([0-9]+)\.tmp(\.d)?")
     for entry in os.scandir(target.parent) if target.parent.is_dir() else ():
         match = name.fullmatch(entry.name)
         if match and int(match[1]) != os.getpid() and not _is_alive(int(match[1])):
-            Path(entry.path).unlink(missing_ok=True)
+            remove_temporary(Path(entry.path))
 
 
 def _is_alive(pid: int) -> bool:

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from birdnet_cli.core.atomic import replace_atomically
+from birdnet_cli.core.atomic import folder_beside, replace_atomically
 
 __all__ = ["write_tensors"]
 
@@ -32,10 +32,13 @@ def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict
         # save_file leaves a file that its owner alone may read; this is to be as open as any other file.
         temporary.touch()
         mode = temporary.stat().st_mode
-        try:
-            save_file(plain, temporary, metadata=metadata)
-        except SafetensorError as error:
-            raise OSError(f"{target}: cannot be written: {error}") from error
+        # Nor would it, killed, leave its own temporary file under a name that says whose it is.
+        with folder_beside(temporary) as folder:
+            try:
+                save_file(plain, folder / target.name, metadata=metadata)
+            except SafetensorError as error:
+                raise OSError(f"{target}: cannot be written: {error}") from error
+            (folder / target.name).replace(temporary)
         temporary.chmod(mode)
         with temporary.open("rb") as written:
             return hashlib.file_digest(written, "sha256").hexdigest()

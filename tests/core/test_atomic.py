@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.atomic import MACHINE, replace_atomically, write_bytes_atomically
+from birdnet_cli.core.atomic import MACHINE, append_bytes, folder_beside, replace_atomically, write_bytes_atomically
 
 
 @pytest.fixture
@@ -115,6 +115,26 @@ def test_what_a_killed_writer_of_this_machine_left_is_removed_and_nothing_else(t
     }
     for name in names.values():
         target.with_name(name).write_bytes(b"half")
+    folder = target.with_name(f"{names['dead']}.d")
+    folder.mkdir()
+    (folder / "half").touch()
     write_bytes_atomically(target, b"new")
     left = {path.name for path in target.parent.iterdir()} - {target.name}
     assert left == {name for what, name in names.items() if what != "dead"}
+
+
+def test_a_folder_beside_goes_with_what_is_in_it(target: Path) -> None:
+    with replace_atomically(target) as temporary:
+        with folder_beside(temporary) as folder:
+            (folder / "left").touch()
+            (folder / "file").write_bytes(b"new")
+            (folder / "file").rename(temporary)
+        assert not folder.exists()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device on which no space is left")
+def test_an_error_while_appending_names_the_file() -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        append_bytes(Path("/dev/full"), b"row")

@@ -16,7 +16,7 @@ import safetensors
 from safetensors.torch import load_file
 from torch import Tensor
 
-from birdnet_cli.core.atomic import write_bytes_atomically
+from birdnet_cli.core.atomic import remove_temporary, write_bytes_atomically
 from birdnet_cli.core.errors import CheckpointError
 from birdnet_cli.core.tensor_file import write_tensors
 
@@ -73,9 +73,11 @@ def prune_checkpoints(folder: Path) -> None:
     for step in _steps(folder)[KEPT:]:
         for suffix in (".json", ".safetensors"):
             (folder / f"step-{step:08d}{suffix}").unlink(missing_ok=True)
-    # Temporary files, or tensors without their document.
-    for path in [*folder.glob(".step-*.tmp"), *folder.glob("step-*.safetensors")]:
-        if path.suffix == ".tmp" or not path.with_suffix(".json").exists():
+    for path in folder.glob(".step-*.tmp*"):
+        remove_temporary(path)
+    # Tensors without their document.
+    for path in folder.glob("step-*.safetensors"):
+        if not path.with_suffix(".json").exists():
             path.unlink(missing_ok=True)
 
 

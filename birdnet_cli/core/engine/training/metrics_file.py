@@ -5,7 +5,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from birdnet_cli.core.atomic import write_bytes_atomically
+from birdnet_cli.core.atomic import append_bytes, write_bytes_atomically
 
 __all__ = ["MetricsFile", "MetricsRow"]
 
@@ -63,8 +63,7 @@ class MetricsFile:
 
     def add(self, row: MetricsRow) -> None:
         """Append a row."""
-        with self.path.open("ab") as file:
-            file.write(_format(["" if value is None else _text(value) for value in asdict(row).values()]))
+        append_bytes(self.path, _format(["" if value is None else _text(value) for value in asdict(row).values()]))
 
 
 def _is_whole(row: dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import filelock
 import yaml
 
-from birdnet_cli.core.atomic import write_bytes_atomically
+from birdnet_cli.core.atomic import append_bytes, write_bytes_atomically
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
 
@@ -108,8 +108,7 @@ class RunDirectory:
     def log(self, text: str) -> None:
         """Append a line with the time to `log.txt`."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with (self.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{stamp} {text}\n")
+        append_bytes(self.path / "log.txt", f"{stamp} {text}\n".encode(errors="backslashreplace"))
 
 
 def _is_passing(name: str) -> bool:

@@ -189,5 +189,6 @@ def test_pruning_removes_what_a_kill_left_and_keeps_the_last_two(tmp_path: Path)
     kept = {path.name for path in tmp_path.iterdir()}
     (tmp_path / "step-00000000.safetensors").write_bytes(b"")
     (tmp_path / ".step-00000003.json.1.tmp").write_bytes(b"")
+    (tmp_path / ".step-00000003.safetensors.1.tmp.d").mkdir()
     prune_checkpoints(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == kept
