@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["append_bytes", "folder_beside", "remove_temporary", "replace_atomically", "write_bytes_atomically"]
+__all__ = [
+    "append_bytes",
+    "folder_beside",
+    "name_errors",
+    "remove_temporary",
+    "replace_atomically",
+    "write_bytes_atomically",
+]
 
 # On a shared disk, a process of another machine may have any number.
 MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:32] or "localhost"
@@ -31,7 +38,7 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     _remove_strays(target)
     temporary = target.with_name(f".{target.name}.{MACHINE}.{os.getpid()}.tmp")
     try:
-        with _errors_name(target):
+        with name_errors(target):
             yield temporary
             _fsync(temporary)
             temporary.replace(target)
@@ -67,7 +74,7 @@ def append_bytes(path: Path, data: bytes) -> None:
     Raises:
         OSError: the disk refused; some of `data` may be there.
     """
-    with _errors_name(path), path.open("ab") as file:
+    with name_errors(path), path.open("ab") as file:
         file.write(data)
 
 
@@ -80,7 +87,7 @@ def remove_temporary(path: Path) -> None:
 
 
 @contextmanager
-def _errors_name(path: Path) -> Iterator[None]:
+def name_errors(path: Path) -> Iterator[None]:
     """Let an error of the disk say which file it was for; that of a write does not."""
     try:
         yield

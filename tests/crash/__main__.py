@@ -1,4 +1,4 @@
-"""`python -m tests.crash [--kills N | --full-disk | --each-change [--every N]] [--seed S] [NAME…]`.
+"""`python -m tests.crash [--kills N | --full-disk | --each-change [--changes N]] [--seed S] [NAME…]`.
 
 Exits with 1 if anything is lost.
 """
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=201)
     parser.add_argument("--full-disk", action="store_true")
     parser.add_argument("--each-change", action="store_true")
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--changes", type=int, help="of each command; default all")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.each_change and not is_preloaded():
@@ -35,7 +35,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             machine = Machine(name, Path(folder), seed=given.seed)
             if given.each_change:
-                found = _strike(machine, every=given.every)
+                found = _strike(machine, given.changes)
             elif given.full_disk:
                 found = _fill(machine)
             else:
@@ -73,20 +73,21 @@ def _fill(machine: Machine) -> Iterator[str]:
     print(f"{machine.name}: {len(SHARES)} full disks", flush=True)
 
 
-def _strike(machine: Machine, *, every: int) -> Iterator[str]:
-    """Yield what is wrong with runs of which one change fails, each in turn."""
+def _strike(machine: Machine, most: int | None) -> Iterator[str]:
+    """Yield what is wrong with runs of which one change fails, each in turn or so many, evenly spread."""
     started = time.monotonic()
     changes = machine.count_changes()
+    places = [1 + changes * number // (most or changes) for number in range(most or changes)]
     for kind in KINDS:
-        for at in range(1, changes + 1, every):
+        for at in places:
             struck, code, said, wrong = machine.strike(at, kind)
             if code not in ((-9,) if kind == "SIGKILL" else (0, 1)):
                 wrong.append(f"exit code {code}: {said[-500:]}")
             if code == 1:
                 wrong += _unclear(machine, said)
             yield from (f"{kind} at {at} ({struck}): {line}" for line in wrong)
-    runs = len(KINDS) * len(range(1, changes + 1, every))
-    print(f"{machine.name}: {runs} runs, {changes} changes, {time.monotonic() - started:.0f} s", flush=True)
+    took = time.monotonic() - started
+    print(f"{machine.name}: {len(places)} of {changes} changes, in {len(KINDS)} ways each, {took:.0f} s", flush=True)
 
 
 def _unclear(machine: Machine, said: str) -> Iterator[str]:

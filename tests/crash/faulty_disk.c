@@ -1,4 +1,4 @@
-/* Preloaded (LD_PRELOAD), lets one change that a process makes below a folder fail, or end it: the n-th.
+/* Preloaded (LD_PRELOAD), lets the n-th change that a process makes below a folder fail, or end it.
  *
  * HDF5 and safetensors write from C and Rust, where nothing in Python sees them. Counted are calls that create, write,
  * cut, sync, close (what was opened for writing), rename or remove. The count is shared with the processes that fork.
@@ -28,6 +28,7 @@ struct seen {
 static struct seen* seen;
 static char folder[PATH_MAX];
 static long strike_at;
+static int strike_on;
 static int strike_with; /* errno; 0 is SIGKILL */
 static unsigned char files[MOST_FILES];
 
@@ -35,9 +36,10 @@ __attribute__((constructor)) static void share(void) {
   seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* From here on in this process and its children; `at` 0 only counts. */
-void faulty_disk_arm(const char* below, long at, int error) {
+/* From here on in this process and its children; `at` 0 only counts. `lasts`: every later change fails, too. */
+void faulty_disk_arm(const char* below, long at, int error, int lasts) {
   strike_at = at;
+  strike_on = lasts && at > 0;
   strike_with = error;
   seen->calls = 0;
   seen->struck[0] = 0;
@@ -64,8 +66,9 @@ static int is_below(const char* path) {
 
 /* Counts a call; 1, with errno set, if it is the one that fails. */
 static int strikes(const char* call, const char* path) {
-  if (atomic_fetch_add(&seen->calls, 1) + 1 != strike_at) return 0;
-  snprintf(seen->struck, sizeof seen->struck, "%s %s", call, path);
+  long call_number = atomic_fetch_add(&seen->calls, 1) + 1;
+  if (call_number < strike_at || !strike_at || (call_number > strike_at && !strike_on)) return 0;
+  if (!seen->struck[0]) snprintf(seen->struck, sizeof seen->struck, "%s %s", call, path);
   if (!strike_with) {
     kill(0, SIGKILL);
     pause();

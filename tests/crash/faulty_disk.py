@@ -1,4 +1,4 @@
-"""A disk on which one change fails, or ends the process: `faulty_disk.c`, compiled and preloaded."""
+"""A disk on which one change fails, or all from it on, or it ends the process: `faulty_disk.c`, preloaded."""
 
 import ctypes
 import errno
@@ -9,8 +9,13 @@ from pathlib import Path
 __all__ = ["KINDS", "FaultyDisk", "build", "is_preloaded"]
 
 SOURCE = Path(__file__).with_suffix(".c")
-# What a change ends with; 0 is SIGKILL.
-KINDS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "SIGKILL": 0}
+# What a change ends with, 0 being SIGKILL; and whether every later one does.
+KINDS = {
+    "EIO": (errno.EIO, False),
+    "ENOSPC": (errno.ENOSPC, False),
+    "EIO for good": (errno.EIO, True),
+    "SIGKILL": (0, False),
+}
 
 
 def build(folder: Path) -> Path:
@@ -32,13 +37,13 @@ class FaultyDisk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._library = ctypes.CDLL(None)
-        self._library.faulty_disk_arm.argtypes = (ctypes.c_char_p, ctypes.c_long, ctypes.c_int)
+        self._library.faulty_disk_arm.argtypes = (ctypes.c_char_p, ctypes.c_long, ctypes.c_int, ctypes.c_int)
         self._library.faulty_disk_calls.restype = ctypes.c_long
         self._library.faulty_disk_struck.restype = ctypes.c_char_p
 
     def arm(self, at: int, kind: str) -> None:
         """Let change number `at`, from 1, end so; 0 only counts."""
-        self._library.faulty_disk_arm(os.fsencode(self.folder), at, KINDS[kind])
+        self._library.faulty_disk_arm(os.fsencode(self.folder), at, *KINDS[kind])
 
     @property
     def changes(self) -> int:

@@ -5,6 +5,7 @@ work, not Python's start. It must have no threads, which a fork would lose: OMP_
 the time that the unbroken command took.
 """
 
+import ctypes
 import hashlib
 import os
 import random
@@ -13,12 +14,15 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 import birdnet_cli.cli.finetune_display
 import birdnet_cli.cli.tables
@@ -26,6 +30,8 @@ import birdnet_cli.core.engine.extract
 import birdnet_cli.core.engine.finetune
 import birdnet_cli.core.engine.train_head  # noqa: F401
 from birdnet_cli.cli.app import main
+from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.errors import FbnError
 from tests.core.engine.textures import write_textures
 from tests.crash.faulty_disk import FaultyDisk
 
@@ -69,6 +75,16 @@ def _textures(folder: Path) -> None:
     write_textures(folder / "data", train=8, test=2)
 
 
+def _another_cache(folder: Path) -> None:
+    write_textures(folder / "data", train=8, test=2)
+    _finish((*EXTRACT, "--image-size", "24"), folder)
+
+
+def _another_run(folder: Path) -> None:
+    write_textures(folder / "data", train=8, test=2)
+    _finish((*FINETUNE, "--seed", "1", "--epochs", "1"), folder)
+
+
 EXTRACT = ("extract", "data", "-o", "a.h5", *QUICK, "--pooling", "max,avg", "-j", "1", "-b", "64")
 TRAIN_HEAD = ("train-head", "a.h5", "-o", "m.safetensors", "--weights", "none", "-q")
 FINETUNE = (
@@ -76,7 +92,7 @@ FINETUNE = (
     "finetune.width=4", "--head", "fb", "--image-size", "16", "--augment", "none", "--epochs", "3", "-b", "6",
     "--val-fraction", "0", "--set", "finetune.checkpoint_steps=2", "-j", "0", "-q", "--precision", "float32",
 )  # fmt: skip
-RESUME = ("finetune", "data", "-o", "run", "--resume", "-q")
+EXTRACT_ANEW, FINETUNE_ANEW = (*EXTRACT, "--overwrite"), (*FINETUNE, "--overwrite")
 
 CASES = {
     "extract": Case(_many_images, EXTRACT, lambda _: EXTRACT, ("a.h5",)),
@@ -94,6 +110,10 @@ CASES = {
             (*FINETUNE[:3], "run", "--resume", "-q") if (folder / "run" / "config.yaml").exists() else FINETUNE
         ),
         ("run/last.safetensors", "run/metrics.csv"),
+    ),
+    "extract --overwrite": Case(_another_cache, EXTRACT_ANEW, lambda _: EXTRACT_ANEW, ("a.h5",)),
+    "finetune --overwrite": Case(
+        _another_run, FINETUNE_ANEW, lambda _: FINETUNE_ANEW, ("run/last.safetensors", "run/metrics.csv")
     ),
 }
 
@@ -125,14 +145,16 @@ class Machine:
         """Kill a run so often, let it finish, and return how many kills found it alive, and what then differs."""
         place = self._workplace("broken")
         hit = 0
+        torn: list[str] = []
         arguments = self.case.arguments
         for _ in range(kills):
             if arguments:
                 hit += _kill(arguments, place, after=self.moments.uniform(0, 1.05 * self.seconds))
+            torn += self._find_torn(place)
             arguments = self.case.again(place)
         if arguments:
             _finish(arguments, place)
-        return hit, self._compare(place)
+        return hit, torn + self._compare(place)
 
     def starve(self, most: int) -> tuple[int, str, list[str]]:
         """Run while no file may grow beyond `most` bytes, then without that limit.
@@ -147,7 +169,7 @@ class Machine:
 
         place = self._workplace("broken")
         code, said = _listen(self.case.arguments, place, first=limit)
-        wrong = _strays(place)
+        wrong = _strays(place) + self._find_torn(place)
         if arguments := self.case.again(place):
             _finish(arguments, place)
         return code, said, wrong + self._compare(place)
@@ -177,13 +199,28 @@ class Machine:
         if code == 0:
             # It did not matter: all is there already.
             return struck, code, said, self._compare(place)
-        wrong = [] if kind == "SIGKILL" or struck.startswith("unlink") else _strays(place)
+        wrong = self._find_torn(place)
+        if kind in ("EIO", "ENOSPC") and not struck.startswith("unlink"):
+            wrong += _strays(place)
         if arguments := self.case.again(place):
             later = self.moments.randint(1, max(at, 2))
             _listen(arguments, place, first=lambda: disk.arm(later, "SIGKILL"))
         if arguments := self.case.again(place):
             _finish(arguments, place)
         return struck, code, said, wrong + self._compare(place)
+
+    def _find_torn(self, place: Path) -> list[str]:
+        """Return which results are there and yet not whole."""
+        torn = []
+        for name in self.case.results:
+            try:
+                if name.endswith(".h5") and (place / name).exists():
+                    FeatureCache.open(place / name).close()
+                if name.endswith(".safetensors") and (place / name).exists():
+                    load_file(place / name)
+            except (FbnError, SafetensorError) as error:
+                torn.append(f"{name} is not whole: {error}")
+        return torn
 
     def _compare(self, place: Path) -> list[str]:
         wrong = [f"{name} differs" for name, digest in self._results(place).items() if digest != self.expected[name]]
@@ -254,8 +291,12 @@ def _start(
             main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
-        os._exit(code)
+        # With what C libraries do at an exit, and nothing of Python's that belongs to the parent.
+        sys.stderr.flush()
+        ctypes.CDLL(None).exit(code)
 
 
 def _finish(arguments: tuple[str, ...], folder: Path) -> None:

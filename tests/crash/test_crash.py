@@ -1,9 +1,11 @@
-"""SIGKILL at any moment, or a disk that fills, loses nothing: run again, a command ends as an unbroken one.
+"""SIGKILL at any moment, or a disk that fills or fails, loses nothing: run again, a command ends as an unbroken one.
 
 `python -m tests.crash` is the long form. Everything runs in processes of its own: what it forks must have no threads.
 """
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,14 @@ def test_a_disk_that_fills_ends_a_command_cleanly(name: str) -> None:
     done = run_python("-m", "tests.crash", "--full-disk", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{name}: 4 full disks" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CC", "cc")) is None, reason="needs a C compiler (cc, or CC)")
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_that_the_disk_refuses_ends_a_command_cleanly(name: str) -> None:
+    done = run_python("-m", "tests.crash", "--each-change", "--changes", "6", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"^{name}: 6 of [0-9]+ changes, in 4 ways each", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_what_differs_and_what_is_left_over_is_found(tmp_path: Path) -> None:

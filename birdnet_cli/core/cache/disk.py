@@ -1,5 +1,6 @@
 """How many bytes an extraction needs on disk, and the errors of a disk that has too few."""
 
+import errno
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from birdnet_cli.core.errors import CacheError
 __all__ = ["SpaceEstimate", "disk_error", "estimate_space", "require_space"]
 
 MARGIN = 1.1
+# No space, no quota, a limit on a file's size.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,14 @@ def disk_error(out: Path, error: OSError, *, needed: int) -> CacheError:
         error: what the system said.
         needed: bytes of the file whose writing failed.
     """
-    free = shutil.disk_usage(out.absolute().parent).free
-    return CacheError(
-        f"{out}: cannot be written: {error.strerror or error} ({_size(needed)} needed, {_size(free)} free); "
-        "finished shards are kept: make room and rerun the same command"
-    )
+    reason, remedy = str(error.strerror or error), "rerun the same command once the disk works"
+    if error.errno in FULL:
+        free = shutil.disk_usage(out.absolute().parent).free
+        reason, remedy = (
+            f"{reason} ({_size(needed)} needed, {_size(free)} free)",
+            "make room and rerun the same command",
+        )
+    return CacheError(f"{out}: cannot be written: {reason}; finished shards are kept: {remedy}")
 
 
 def _bytes(plan: CachePlan, descriptors: Mapping[str, int]) -> int:

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, Transform, load_batches
-from birdnet_cli.core.engine.cache_origin import rebuild_describer
+from birdnet_cli.core.engine.cache_origin import read_origin, rebuild_describer
 from birdnet_cli.core.engine.cached_rows import choose_descriptor
 from birdnet_cli.core.engine.describer import Describer
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import CacheError, UsageError
-from birdnet_cli.core.recipe import TransformSettings
 
 __all__ = ["Neighbor", "Neighborhood", "find_neighbors"]
 
@@ -104,10 +103,11 @@ def find_neighbors(
         rows = np.flatnonzero(np.array(searched) & (cache.status == 0))
         if not len(rows):
             raise CacheError(f"{cache.path}: has no good image in {split or 'any split'}")
+        origin = read_origin(cache)
         describer = rebuild_describer(cache, [name], weights=weights, device=device)
-        if cache.provenance["bbox"]:
+        if origin.bbox:
             progress.note(f"{cache.path}: its images were cropped to bounding boxes; crop yours as closely")
-        transform = Transform(TransformSettings.model_validate(cache.fingerprint["transform"]))
+        transform = Transform(origin.transform)
         images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
         while samples := list(islice(images, WINDOW)):
             described = _describe(samples, describer, transform)

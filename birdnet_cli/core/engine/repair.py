@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows
 from birdnet_cli.core.data import Transform, load_batches
-from birdnet_cli.core.engine.cache_origin import find_samples, rebuild_describer
+from birdnet_cli.core.engine.cache_origin import find_samples, read_origin, rebuild_describer
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.errors import CacheError
-from birdnet_cli.core.recipe import TransformSettings
 
 __all__ = ["repair_cache"]
 
@@ -36,9 +35,10 @@ def repair_cache(
     with FeatureCache.open(path) as cache:
         rows = sorted({one.row for one in damaged})
         samples = find_samples(cache, rows, data)
-        device = str(cache.provenance["settings"]["device"])
+        origin = read_origin(cache)
+        device = str(origin.settings.get("device", "auto"))
         describer = rebuild_describer(cache, list(cache.descriptors), weights=weights, device=device)
-        transform = Transform(TransformSettings.model_validate(cache.fingerprint["transform"]))
+        transform = Transform(origin.transform)
         failed = cache.status[rows] != 0
         sha256 = cache.sha256[rows]
         dims = dict(cache.descriptors)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.engine.cache_origin import CacheOrigin, read_origin, rebuild_backbone
 from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.describer import resolve_device
 from birdnet_cli.core.engine.image_groups import group_images
@@ -23,7 +23,7 @@ from birdnet_cli.core.engine.weights import find_recorded_weights
 from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head
 from birdnet_cli.core.poolings import parse_pooling
-from birdnet_cli.core.recipe import HeadSettings, PoolingSettings, TransformSettings
+from birdnet_cli.core.recipe import HeadSettings, PoolingSettings
 
 __all__ = ["TrainedHead", "train_head"]
 
@@ -107,10 +107,11 @@ def train_head(
     with FeatureCache.open(Path(cache)) as opened:
         name = choose_descriptor(opened, pooling)
         pooling_settings = parse_pooling(name)
+        origin = read_origin(opened)
         if embed_backbone:
             # Weights that are not to be found should not cost the solve's time; they are read again after it, for
             # holding them meanwhile would be most of its memory.
-            find_recorded_weights(opened.fingerprint, weights, owner=cache, progress=progress)
+            find_recorded_weights(origin.model_dump(), weights, owner=cache, progress=progress)
         wanted = _training_rows(opened)
         members = None
         if groups is not None:
@@ -141,22 +142,15 @@ def train_head(
             "grouped_by": None if groups is None else group_column,
             "cross_validation": [asdict(row) for row in fit.cross_validation],
         }
-        description = _describe(opened, pooling_settings, settings.model_dump() | found, embedded=embed_backbone)
+        description = _describe(
+            opened.classes, origin, pooling_settings, settings.model_dump() | found, embedded=embed_backbone
+        )
         fitted = {key: torch.from_numpy(value) for key, value in opened.state(name).items()}
         tensors = {"head": state, "pooling": fitted}
         if embed_backbone:
-            tensors["backbone"] = _load_backbone(opened, weights).state_dict()
+            tensors["backbone"] = rebuild_backbone(opened, weights=weights).state_dict()
         digest = write_model_file(output, description, tensors)
         return TrainedHead(output, digest, name, len(wanted), len(opened.classes), fit, time.monotonic() - started)
-
-
-def _load_backbone(cache: FeatureCache, weights: str) -> Backbone:
-    fingerprint = cache.fingerprint
-    found = find_recorded_weights(fingerprint, weights, owner=cache.path)
-    preprocessing = Preprocessing.from_json(fingerprint["preprocessing"])
-    return create_backbone(
-        fingerprint["backbone"], layer=fingerprint["layer"], weights=found, preprocessing=preprocessing
-    )
 
 
 def _training_rows(cache: FeatureCache) -> NDArray[np.int64]:
@@ -172,26 +166,25 @@ def _training_rows(cache: FeatureCache) -> NDArray[np.int64]:
 
 
 def _describe(
-    cache: FeatureCache, pooling: PoolingSettings, head: dict[str, Any], *, embedded: bool
+    classes: tuple[str, ...], origin: CacheOrigin, pooling: PoolingSettings, head: dict[str, Any], *, embedded: bool
 ) -> ModelDescription:
-    fingerprint = cache.fingerprint
     return ModelDescription(
-        classes=cache.classes,
+        classes=classes,
         backbone={
-            "backbone": fingerprint["backbone"],
-            "layer": fingerprint["layer"],
-            "weights_sha256": fingerprint["weights_sha256"],
-            "preprocessing": fingerprint["preprocessing"],
+            "backbone": origin.backbone,
+            "layer": origin.layer,
+            "weights_sha256": origin.weights_sha256,
+            "preprocessing": origin.preprocessing,
             "embedded": embedded,
         },
-        transform=TransformSettings.model_validate(fingerprint["transform"]),
-        flip=fingerprint["flip"],
+        transform=origin.transform,
+        flip=origin.flip,
         pooling=pooling,
         head=head,
         provenance={
             "software": software_versions(),
-            "data": fingerprint["data"],
-            "precision": fingerprint["precision"],
-            "weights_source": cache.provenance["weights_source"],
+            "data": origin.data,
+            "precision": origin.precision,
+            "weights_source": origin.weights_source,
         },
     )

@@ -11,7 +11,7 @@ from typing import Any
 import filelock
 import yaml
 
-from birdnet_cli.core.atomic import append_bytes, write_bytes_atomically
+from birdnet_cli.core.atomic import append_bytes, name_errors, write_bytes_atomically
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
 
@@ -64,7 +64,8 @@ class RunDirectory:
             )
         path.mkdir(parents=True, exist_ok=True)
         try:
-            run._lock.acquire()
+            with name_errors(path / LOCK):
+                run._lock.acquire()
         except filelock.Timeout as error:
             raise UsageError(f"{path}: another process trains here; wait for it, or choose another folder") from error
         return run
