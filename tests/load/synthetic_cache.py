@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from birdnet_cli.core.backbones.preprocessing import IMAGENET
 from birdnet_cli.core.cache import CachePlan, Parts, consolidate
 
 __all__ = ["write_synthetic_cache"]
@@ -28,8 +29,17 @@ def write_synthetic_cache(out: Path, *, rows: int, values: int, classes: int, no
         classes=tuple(f"class{number}" for number in range(classes)),
         descriptors={"avg": values},
         dtype="float16",
-        fingerprint={"backbone": "none", "weights": {"sha256": "0" * 64, "source": "synthetic"}},
-        provenance={"note": "drawn at random"},
+        fingerprint={
+            "data": "drawn at random",
+            "backbone": "vgg16",
+            "layer": "relu5_3",
+            "weights_sha256": "0" * 64,
+            "preprocessing": IMAGENET.to_json(),
+            "transform": {},
+            "flip": False,
+            "precision": "float32",
+        },
+        provenance={"weights_source": "none", "bbox": False, "settings": {}},
     )
     draw = np.random.default_rng(0)
     means = draw.standard_normal((classes, values), np.float32) / values**0.5

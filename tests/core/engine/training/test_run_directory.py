@@ -108,3 +108,12 @@ def test_an_overwriting_run_that_is_killed_leaves_a_run(tmp_path: Path, monkeypa
         second.begin(FinetuneSettings(), data="birds")
     second.close()
     RunDirectory.open(tmp_path, resume=False, overwrite=True).close()
+
+
+def test_a_lock_that_the_disk_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(run_directory.filelock.FileLock, "acquire", refuse)
+    with pytest.raises(OSError, match=r"Input/output error: '.*run/\.lock'"):
+        RunDirectory.open(tmp_path / "run", resume=False, overwrite=False)
