@@ -17,7 +17,7 @@ from birdnet_cli.core.errors import DataError, NumericsError
 __all__ = ["Moments", "RowSource", "centred_blocks", "centred_chunks", "measure_moments"]
 
 # A chunk is the smaller operand of the kernel's products.
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 64 * 2**20
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -1,5 +1,8 @@
 """Settings of a training that takes a moment, and a module that BatchNorm and dropout are part of."""
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -7,9 +10,12 @@ from safetensors.torch import load_file
 
 from birdnet_cli.core.backbones import IMAGENET, Backbone
 from birdnet_cli.core.engine.training.classifier import Classifier
+from birdnet_cli.core.engine.training.watch import Moment, SilentTrainingProgress
 from birdnet_cli.core.heads import TrainableHead
 from birdnet_cli.core.poolings import create_pooling
 from birdnet_cli.core.recipe import FinetuneSettings, PoolingSettings
+
+SMALL_NETWORK: dict[str, object] = {"network": "resnet164", "blocks": 1, "width": 4, "lr": 0.02, "layer": None}
 
 
 def quick_settings(**changes: object) -> FinetuneSettings:
@@ -53,3 +59,12 @@ def same_tensors(first: Path, second: Path) -> bool:
     """Return whether two safetensors files hold the same bits under the same names."""
     one, other = load_file(first), load_file(second)
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+class StopAtOnce(SilentTrainingProgress):
+    """Interrupts before the first update, so that what is saved is the start."""
+
+    @contextmanager
+    def training(self, *, start: int, total: int) -> Iterator[Callable[[Moment], None]]:
+        signal.raise_signal(signal.SIGTERM)
+        yield lambda _moment: None
