@@ -135,10 +135,7 @@ def bench_head(
     images: Annotated[int | None, typer.Option(min=2, help="Training images, evenly spaced.  [default: all]")] = None,
     classes: Annotated[int | None, typer.Option(min=2, help="The first so many classes.  [default: all]")] = None,
     dims: Annotated[int | None, typer.Option(min=1, help="Values, evenly spaced.  [default: all]")] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(min=1e-12, max=1, help="scikit-learn's tol.  [default: 1e-6 for svm, 1e-7 for softmax]"),
-    ] = None,
+    tolerance: Annotated[float, typer.Option(min=1e-12, max=1, help="scikit-learn's tol.")] = 1e-6,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

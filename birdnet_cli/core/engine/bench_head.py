@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.engine.cached_rows import choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCES, create_rival, fit_rival
+from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCE, create_rival, fit_rival
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import create_loss, measure_moments
@@ -101,7 +101,7 @@ def bench_head(
     images: int | None = None,
     classes: int | None = None,
     dims: int | None = None,
-    tolerance: float | None = None,
+    tolerance: float = TOLERANCE,
     repeats: int = 1,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -115,7 +115,7 @@ def bench_head(
         images: training images, evenly spaced; None is all.
         classes: the first so many; None is all.
         dims: values of the descriptor, evenly spaced; None is all.
-        tolerance: of scikit-learn's solver; None is 1e-6 for `svm`, 1e-7 for `softmax`.
+        tolerance: of scikit-learn's solver.
         repeats: medians of the seconds are over these.
         progress: follows the work.
 
@@ -167,7 +167,7 @@ def bench_head(
     return HeadComparison(
         head=head,
         rival=RIVALS[head],
-        tolerance=TOLERANCES[head] if tolerance is None else tolerance,
+        tolerance=tolerance,
         C=strength,
         images=len(train),
         dims=len(columns),
