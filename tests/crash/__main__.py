@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.crash.cases import CASES
 from tests.crash.faulty_disk import KINDS, build, is_preloaded
-from tests.crash.machine import CASES, Machine
+from tests.crash.machine import Machine
 
 SHARES = (0, 0.02, 0.5, 0.99)
 

@@ -135,7 +135,7 @@ _watch = _DeathWatch()
 def _explain_death(error: Exception) -> FbnError | None:
     """Return the error, with advice, if `error` means that a process died or lacks shared memory; else None."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if "shared memory" in text:
+    if "shared memory" in text or "file </torch_" in text:
         cause = "shared memory (/dev/shm) is full"
     elif not text.startswith("Caught ") and (isinstance(error, OSError | EOFError) or "DataLoader worker (pid" in text):
         # A broken connection is a process in the act of dying; "Caught" is an exception inside a living one.

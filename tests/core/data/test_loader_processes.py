@@ -138,11 +138,18 @@ def test_death_is_reported_after_readers_that_ended_in_the_order_they_began(samp
     third.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)",
+        "unable to resize file </torch_1> to the right size: File too large (27)",
+    ],
+)
 def test_full_shared_memory_is_an_error_with_advice(
-    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     def refuse(self: Tensor) -> Tensor:
-        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(Tensor, "share_memory_", refuse)
     with pytest.raises(FbnError, match=r"^shared memory \(/dev/shm\) is full: lower --workers or --batch-size"):
