@@ -202,12 +202,3 @@ def test_a_report_without_jinja2_is_refused_before_any_work(
     done = fbn("evaluate", "absent.h5", "-m", model, "--report", "page.html")
     assert done.code == 2
     assert "a report needs jinja2: python -m pip install 'birdnet-cli[report]'" in done.err
-
-
-@pytest.mark.parametrize("option", ["--json", "--report"])
-def test_a_file_in_a_folder_that_is_not_there_is_an_error(
-    fbn: Fbn, model: Path, whole_cache: Path, option: str
-) -> None:
-    done = fbn("evaluate", whole_cache, "-m", model, option, "absent/file")
-    assert done.code == 1
-    assert "No such file or directory" in done.err
