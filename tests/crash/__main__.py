@@ -75,13 +75,15 @@ def _fill(machine: Machine) -> Iterator[str]:
 
 
 def _strike(machine: Machine, most: int | None) -> Iterator[str]:
-    """Yield what is wrong with runs of which one change fails, each in turn or so many, evenly spread."""
+    """Yield what is wrong with runs of which one change fails, each in turn or `most`, evenly spread."""
     started = time.monotonic()
     changes = machine.count_changes()
     places = [1 + changes * number // (most or changes) for number in range(most or changes)]
     for kind in KINDS:
         for at in places:
             struck, code, said, wrong = machine.strike(at, kind)
+            if not struck:
+                wrong.append("nothing was struck")
             if code not in ((-9,) if kind == "SIGKILL" else (0, 1)):
                 wrong.append(f"exit code {code}: {said[-500:]}")
             if code == 1:

@@ -1,7 +1,4 @@
-"""Commands killed at random moments, run again as a user would, and compared with ones that nobody killed.
-
-The moment is drawn from the time that the unbroken command took.
-"""
+"""Commands killed, or let down by their disk, run again as a user would, and compared with undisturbed ones."""
 
 import hashlib
 import os
@@ -30,7 +27,7 @@ class Machine:
     Args:
         name: of `CASES`.
         folder: empty; the inputs, the unbroken run and each broken one get a folder in it.
-        seed: of the moments.
+        seed: of the moments of kills, which are drawn from the time that the undisturbed command took.
     """
 
     def __init__(self, name: str, folder: Path, *, seed: int) -> None:
