@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from birdnet_cli.core.engine.training.metrics_file import MetricsFile, MetricsRow
 
 
@@ -43,3 +45,12 @@ def test_a_row_cut_off_by_a_kill_is_removed_whatever_it_looks_like(tmp_path: Pat
     (tmp_path / "m.csv").write_text(whole + "1,12")
     MetricsFile(tmp_path / "m.csv", step=100)
     assert (tmp_path / "m.csv").read_text() == whole
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device without space")
+def test_a_row_that_the_disk_refuses_names_the_file(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / "m.csv", step=0)
+    metrics.path.unlink()
+    metrics.path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*m\.csv'"):
+        metrics.add(row(1))

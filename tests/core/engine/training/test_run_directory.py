@@ -117,3 +117,10 @@ def test_a_lock_that_the_disk_refuses_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(run_directory.filelock.FileLock, "acquire", refuse)
     with pytest.raises(OSError, match=r"Input/output error: '.*run/\.lock'"):
         RunDirectory.open(tmp_path / "run", resume=False, overwrite=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device without space")
+def test_a_line_that_the_disk_refuses_names_the_log(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*log\.txt'"):
+        RunDirectory(tmp_path).log("epoch 1")
