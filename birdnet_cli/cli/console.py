@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as RichBar
 from rich.text import Text
 
-from birdnet_cli.core.engine.progress import Advance
+from birdnet_cli.core.progress import Advance
 
 __all__ = ["ConsoleProgress", "stderr", "stdout"]
 

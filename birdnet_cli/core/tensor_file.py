@@ -10,7 +10,7 @@ from torch import Tensor
 
 from birdnet_cli.core.atomic import folder_beside, replace_atomically
 
-__all__ = ["write_tensors"]
+__all__ = ["hash_tensors", "write_tensors"]
 
 
 def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> str:
@@ -42,3 +42,12 @@ def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict
         temporary.chmod(mode)
         with temporary.open("rb") as written:
             return hashlib.file_digest(written, "sha256").hexdigest()
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors' names, shapes and bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for key, tensor in tensors.items():
+        digest.update(f"{key} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

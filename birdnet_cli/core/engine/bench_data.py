@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from birdnet_cli.core.data import Sample, SampleFiles, Transform, decode_image, load_batches, open_dataset
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import TransformSettings
 
 __all__ = ["DataRates", "bench_data"]

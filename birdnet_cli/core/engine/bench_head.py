@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.engine.cached_rows import choose_descriptor, needs_standardizing
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCE, create_rival, fit_rival
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import create_loss, measure_moments
 from birdnet_cli.core.heads.solver.rows import centred_chunks
+from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["HeadComparison", "bench_head"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from birdnet_cli.core.cache import STATUS_OK, DamagedRow, FeatureCache, verify_cache
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
+from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["describe_cache", "find_damage"]
 

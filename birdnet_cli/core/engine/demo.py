@@ -14,8 +14,8 @@ from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.evaluation import Evaluation
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.predict import Prediction, load_model, predict
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.train_head import train_head
+from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
 
 __all__ = ["DemoReport", "DemoRow", "run_demo"]

@@ -10,7 +10,7 @@ from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.poolings import Pooling, create_pooling, parse_pooling, pooling_name
 from birdnet_cli.core.recipe import ExtractSettings, PoolingSettings
 
-__all__ = ["Describer", "build_poolings", "requested_poolings", "resolve_device", "unselected"]
+__all__ = ["Describer", "build_poolings", "requested_poolings", "unselected"]
 
 
 class Describer:
@@ -91,23 +91,6 @@ def build_poolings(requested: Mapping[str, PoolingSettings], backbone: Backbone)
         name: create_pooling(settings, channels=backbone.channels, nonnegative=backbone.nonnegative)
         for name, settings in requested.items()
     }
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device for `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
-
-    Raises:
-        UsageError: not a device, or one that this machine does not have.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device '{name}': expected auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device '{name}': this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto")
-    return device
 
 
 def _require(requested: list[PoolingSettings], names: set[str], flag: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 
 from birdnet_cli.core.backbones import offline_requested, resolve_precision, resolve_weights
-from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.errors import WeightsError
 from birdnet_cli.core.ops import Implementation, describe_ops
+from birdnet_cli.core.provenance import software_versions
 
 __all__ = ["Check", "examine"]
 

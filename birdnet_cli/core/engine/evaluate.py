@@ -16,9 +16,9 @@ from birdnet_cli.core.data import ImageDataset, Sample, cut_batches, load_batche
 from birdnet_cli.core.engine.evaluation import Copy, Evaluation, Recorder, find_duplicates
 from birdnet_cli.core.engine.model_facts import describe_model
 from birdnet_cli.core.engine.predict import Model
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.errors import CacheError, DataError, ImageError
 from birdnet_cli.core.poolings import pooling_name
+from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["evaluate"]
 

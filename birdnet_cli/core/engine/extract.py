@@ -14,8 +14,8 @@ from birdnet_cli.core.cache import FeatureCache, Parts, consolidate
 from birdnet_cli.core.data import Batch, open_dataset
 from birdnet_cli.core.engine.extraction import Extraction
 from birdnet_cli.core.engine.fit_poolings import fit_reductions, load_poolings, pooling_states, select_components
-from birdnet_cli.core.engine.progress import Advance, Progress, SilentProgress
 from birdnet_cli.core.engine.shard_pass import run_workers, write_shards
+from birdnet_cli.core.progress import Advance, Progress, SilentProgress
 from birdnet_cli.core.recipe import ExtractSettings
 
 __all__ = ["ExtractReport", "extract", "prepare_extraction", "run_extraction"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.errors import KernelError
 from birdnet_cli.core.ops import Implementation, describe_ops, native
+from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["KernelReport", "build_kernels", "build_wheel", "report_kernels"]
 

@@ -4,9 +4,9 @@ import hashlib
 from typing import Any
 
 from birdnet_cli.core.engine.predict import Model
-from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.heads import LinearHead
 from birdnet_cli.core.poolings import pooling_name
+from birdnet_cli.core.provenance import software_versions
 
 __all__ = ["describe_model"]
 

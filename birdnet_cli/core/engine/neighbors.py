@@ -17,9 +17,9 @@ from birdnet_cli.core.data import Sample, Transform, load_batches
 from birdnet_cli.core.engine.cache_origin import read_origin, rebuild_describer
 from birdnet_cli.core.engine.cached_rows import choose_descriptor
 from birdnet_cli.core.engine.describer import Describer
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import CacheError, UsageError
+from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["Neighbor", "Neighborhood", "find_neighbors"]
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from birdnet_cli.core.engine.progress import Progress
 from birdnet_cli.core.errors import NumericsError
 from birdnet_cli.core.heads import HeadFit, RowSource, halve_weight
+from birdnet_cli.core.progress import Progress
 from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["stored_weight"]

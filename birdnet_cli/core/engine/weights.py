@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from birdnet_cli.core.backbones import WeightSet, resolve_weights
-from birdnet_cli.core.engine.progress import Advance, Progress, SilentProgress
 from birdnet_cli.core.errors import WeightsError
+from birdnet_cli.core.progress import Advance, Progress, SilentProgress
 
 __all__ = ["find_recorded_weights", "find_weights"]
 

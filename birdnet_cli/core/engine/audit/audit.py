@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.audit.findings import (
     KINDS,
     Finding,
@@ -22,10 +23,9 @@ from birdnet_cli.core.engine.audit.findings import (
 )
 from birdnet_cli.core.engine.audit.likeness import compare_images
 from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
-from birdnet_cli.core.engine.describer import resolve_device
-from birdnet_cli.core.engine.progress import FractionStages, Progress, SilentProgress
 from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.heads import OutOfFold, choose_solver, predict_out_of_fold
+from birdnet_cli.core.progress import FractionStages, Progress, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["Audit", "audit_cache"]

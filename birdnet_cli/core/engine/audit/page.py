@@ -11,8 +11,8 @@ from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.engine.audit.audit import Audit
 from birdnet_cli.core.engine.audit.findings import KINDS
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
 from birdnet_cli.core.engine.report import Thumbnails, page_environment, page_policy, read_asset, readable_names
+from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.spreadsheet import text_cell
 
 __all__ = ["render_audit", "write_audit"]

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
+from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.bench_ops.contender import OpBench, Shape
 from birdnet_cli.core.engine.bench_ops.entry import Entry
 from birdnet_cli.core.engine.bench_ops.measure import copy_bytes_per_second, gemm_flops_per_second
 from birdnet_cli.core.engine.bench_ops.registry import create_op_bench, list_contenders
 from birdnet_cli.core.engine.bench_ops.report import Ceilings, OpReport, OpRow, PassRow
-from birdnet_cli.core.engine.describer import resolve_device
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
-from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.errors import UnknownNameError
 from birdnet_cli.core.ops import describe_ops
+from birdnet_cli.core.progress import Progress, SilentProgress
+from birdnet_cli.core.provenance import software_versions
 
 __all__ = ["bench_ops"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from birdnet_cli.core.engine.provenance import public_source
+from birdnet_cli.core.provenance import public_source
 
 __all__ = ["list_facts"]
 

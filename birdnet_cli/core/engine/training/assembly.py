@@ -16,16 +16,15 @@ from birdnet_cli.core.engine.model_parts import (
     wrap_features,
 )
 from birdnet_cli.core.engine.predict import load_model
-from birdnet_cli.core.engine.provenance import public_source
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.heads import describe_head
 from birdnet_cli.core.engine.training.init_from import order_classes
-from birdnet_cli.core.engine.training.tensor_hash import hash_tensors
 from birdnet_cli.core.engine.training.watch import TrainingProgress
 from birdnet_cli.core.engine.weights import find_weights
 from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, TrainableHead, create_map_head
 from birdnet_cli.core.networks import create_network
 from birdnet_cli.core.poolings import create_pooling
+from birdnet_cli.core.provenance import public_source
 from birdnet_cli.core.recipe import (
     FinetuneSettings,
     MapHeadSettings,
@@ -33,6 +32,7 @@ from birdnet_cli.core.recipe import (
     PoolingSettings,
     TransformSettings,
 )
+from birdnet_cli.core.tensor_file import hash_tensors
 
 __all__ = ["Assembled", "assemble", "rebuild"]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 
 from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatches, open_dataset
+from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.engine.model_file import ModelDescription
-from birdnet_cli.core.engine.provenance import software_versions
 from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
 from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, prune_checkpoints
@@ -24,13 +24,14 @@ from birdnet_cli.core.engine.training.recompute import recompute_activations
 from birdnet_cli.core.engine.training.records import Records
 from birdnet_cli.core.engine.training.resume import require_same_data
 from birdnet_cli.core.engine.training.run_directory import RunDirectory
-from birdnet_cli.core.engine.training.session import dtype_name, environment_facts, opening_line
+from birdnet_cli.core.engine.training.session import environment_facts, opening_line
 from birdnet_cli.core.engine.training.snapshot import TrainedParts, unpack
 from birdnet_cli.core.engine.training.state import TrainingState
 from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 
 __all__ = ["FinetuneReport", "Job", "run_job"]

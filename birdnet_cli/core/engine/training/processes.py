@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from birdnet_cli.core.engine.describer import resolve_device
+from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.errors import UsageError
 
 __all__ = ["Processes", "join_gradients", "joined_processes", "under_launcher"]

@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
-from birdnet_cli.core.engine.provenance import software_versions
+from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint
 from birdnet_cli.core.engine.training.division import Division
 from birdnet_cli.core.engine.training.processes import Processes
+from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import FinetuneSettings
 
-__all__ = ["dtype_name", "environment_facts", "opening_line"]
+__all__ = ["environment_facts", "opening_line"]
 
 
 def opening_line(
@@ -49,8 +50,3 @@ def environment_facts(processes: Processes, dtype: torch.dtype) -> dict[str, Any
         "processes": processes.world_size,
         "precision": dtype_name(dtype),
     }
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return `bfloat16` for torch.bfloat16."""
-    return str(dtype).removeprefix("torch.")

@@ -1,11 +1,11 @@
-"""How a training tells whoever started it how far it has come; see `core.engine.progress`."""
+"""How a training tells whoever started it how far it has come; see `core.progress`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from birdnet_cli.core.engine.progress import Progress, SilentProgress
+from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["Moment", "SilentTrainingProgress", "TrainingProgress"]
 

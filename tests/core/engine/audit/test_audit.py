@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from birdnet_cli.core.engine.audit import Audit, audit_cache
-from birdnet_cli.core.engine.progress import SilentProgress
 from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.progress import SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from birdnet_cli.core.engine.provenance import public_source
+from birdnet_cli.core.provenance import public_source
 
 
 @pytest.mark.parametrize(
