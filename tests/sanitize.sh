@@ -16,7 +16,7 @@ export CXX FBN_OPS=native
 export FBN_CXXFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 export FBN_CACHE_DIR="${FBN_CACHE_DIR:-$PWD/.pytest_cache/d/fbn}"
 # Compiled before the sanitizers' runtime is preloaded, so that it is not loaded into the compiler too.
-python -c 'from birdnet_cli.core.engine.kernels import build_kernels; print(build_kernels(["cpu"])[0].path)'
+python -c 'from birdnet_cli.core.ops.kernel_builds import build_kernels; print(build_kernels(["cpu"])[0].path)'
 
 libraries=$("$CXX" -print-file-name=libasan.so):$("$CXX" -print-file-name=libubsan.so)
 export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1

@@ -21,7 +21,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     from rich.text import Text
 
     from birdnet_cli.cli.console import stdout
-    from birdnet_cli.core.engine.kernels import report_kernels
+    from birdnet_cli.core.ops.kernel_builds import report_kernels
 
     report = report_kernels()
     if as_json:
@@ -60,7 +60,7 @@ def build(
 ) -> None:
     """Compile the kernels now rather than on first use, or into a wheel for machines without a compiler."""
     from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.core.engine.kernels import build_kernels, build_wheel
+    from birdnet_cli.core.ops.kernel_builds import build_kernels, build_wheel
 
     devices = {None: (), "all": ("cpu", "cuda")}.get(device, (str(device),))
     progress = ConsoleProgress()

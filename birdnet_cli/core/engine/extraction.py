@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from birdnet_cli.core.backbones import create_backbone
+from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.cache import CachePlan, estimate_space
 from birdnet_cli.core.data import Batch, ImageDataset, Transform, load_batches
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.describer import Describer, build_poolings, requested_poolings, unselected
-from birdnet_cli.core.engine.weights import find_weights
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.progress import Progress

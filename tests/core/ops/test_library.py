@@ -65,7 +65,7 @@ print(json.dumps(torch.compile(lambda x: halve(x) + 1, fullgraph=True, backend="
 """
 
 WITHOUT_A_COMPILER = """
-import birdnet_cli.cli.app, birdnet_cli.core.engine, birdnet_cli.core.engine.kernels, birdnet_cli.core.ops
+import birdnet_cli.cli.app, birdnet_cli.core.engine, birdnet_cli.core.ops.kernel_builds, birdnet_cli.core.ops
 from birdnet_cli.core.ops import library
 
 facts = {"files after import": sorted(os.listdir(os.environ["FBN_CACHE_DIR"])), "tried at import": list(load._states)}

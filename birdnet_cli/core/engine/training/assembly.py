@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
+from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.engine.model_parts import (
     create_model_parts,
@@ -20,7 +21,6 @@ from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.heads import describe_head
 from birdnet_cli.core.engine.training.init_from import order_classes
 from birdnet_cli.core.engine.training.watch import TrainingProgress
-from birdnet_cli.core.engine.weights import find_weights
 from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, TrainableHead, create_map_head
 from birdnet_cli.core.networks import create_network
 from birdnet_cli.core.poolings import create_pooling

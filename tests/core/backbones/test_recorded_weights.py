@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from birdnet_cli.core.backbones import IMAGENET, WeightSet
-from birdnet_cli.core.engine import weights
-from birdnet_cli.core.engine.weights import find_recorded_weights, find_weights
+from birdnet_cli.core.backbones import recorded_weights as weights
+from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights, find_weights
 from birdnet_cli.core.errors import WeightsError
 
 FOUND = WeightSet("a file", "ab" * 32, {}, IMAGENET)
