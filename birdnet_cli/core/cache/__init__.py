@@ -2,11 +2,11 @@
 
 from birdnet_cli.core.cache.consolidate import consolidate
 from birdnet_cli.core.cache.disk import SpaceEstimate, estimate_space
+from birdnet_cli.core.cache.fitted_tensors import State
 from birdnet_cli.core.cache.layout import SHARD_ROWS, STATUS_FAILED, STATUS_OK
 from birdnet_cli.core.cache.parts import Parts
 from birdnet_cli.core.cache.plan import CachePlan
 from birdnet_cli.core.cache.reader import FeatureCache
-from birdnet_cli.core.cache.state import State
 from birdnet_cli.core.cache.verify import DamagedRow, replace_rows, verify_cache
 
 __all__ = [

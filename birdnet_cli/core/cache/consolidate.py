@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import read_column
-from birdnet_cli.core.cache.finish import ImageColumns, StoredRows, write_cache
 from birdnet_cli.core.cache.layout import chunk_rows, shard_path
 from birdnet_cli.core.cache.parts import Parts
-from birdnet_cli.core.cache.rows import row_crcs
 from birdnet_cli.core.cache.shard import checked_chunks, open_shard
+from birdnet_cli.core.cache.stored_rows import row_crcs
+from birdnet_cli.core.cache.writer import ImageColumns, StoredRows, write_cache
 from birdnet_cli.core.errors import CacheError, UnknownNameError
 
 __all__ = ["consolidate"]

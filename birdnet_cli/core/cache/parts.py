@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import decode_texts, read_column
 from birdnet_cli.core.cache.disk import disk_error, estimate_space, require_space
+from birdnet_cli.core.cache.fitted_tensors import State, read_state_file, write_state_file
 from birdnet_cli.core.cache.layout import STATUS_OK, chunk_rows, parts_directory, shard_path, state_path
 from birdnet_cli.core.cache.plan import CachePlan, read_plan
 from birdnet_cli.core.cache.resume import begin_or_resume
-from birdnet_cli.core.cache.rows import widen
 from birdnet_cli.core.cache.shard import checked_chunks, open_shard, write_shard_file
-from birdnet_cli.core.cache.state import State, read_state_file, write_state_file
+from birdnet_cli.core.cache.stored_rows import widen
 from birdnet_cli.core.errors import CacheError
 
 __all__ = ["Parts"]

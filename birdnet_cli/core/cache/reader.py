@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import decode_texts, read_column
-from birdnet_cli.core.cache.handle import CacheHandle
 from birdnet_cli.core.cache.layout import FORMAT_VERSION
-from birdnet_cli.core.cache.rows import ChunkReader
+from birdnet_cli.core.cache.open_file import CacheHandle
+from birdnet_cli.core.cache.stored_rows import ChunkReader
 from birdnet_cli.core.cache.stream import stream_rows
 from birdnet_cli.core.cache.validate import damage_is_a_cache_error
 from birdnet_cli.core.errors import CacheError, UnknownNameError

@@ -19,7 +19,7 @@ from birdnet_cli.core.cache.columns import encode_texts, read_column
 from birdnet_cli.core.cache.layout import STATUS_OK, chunk_rows
 from birdnet_cli.core.cache.new_file import NewFile, create_hdf5
 from birdnet_cli.core.cache.plan import CachePlan
-from birdnet_cli.core.cache.rows import ChunkReader, narrow, row_crcs
+from birdnet_cli.core.cache.stored_rows import ChunkReader, narrow, row_crcs
 from birdnet_cli.core.errors import CacheError, NumericsError
 
 __all__ = ["check_shard", "checked_chunks", "open_shard", "write_shard_file"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from birdnet_cli.core.cache.rows import ChunkReader, is_finite, row_crcs, widen
+from birdnet_cli.core.cache.stored_rows import ChunkReader, is_finite, row_crcs, widen
 from birdnet_cli.core.errors import CacheError
 
 __all__ = ["stream_rows"]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import encode_texts
-from birdnet_cli.core.cache.finish import ImageColumns, StoredRows, write_cache
 from birdnet_cli.core.cache.plan import CachePlan
 from birdnet_cli.core.cache.reader import FeatureCache
-from birdnet_cli.core.cache.rows import ChunkReader, is_finite, narrow, row_crcs
+from birdnet_cli.core.cache.stored_rows import ChunkReader, is_finite, narrow, row_crcs
+from birdnet_cli.core.cache.writer import ImageColumns, StoredRows, write_cache
 from birdnet_cli.core.errors import CacheError, NumericsError
 
 __all__ = ["DamagedRow", "replace_rows", "verify_cache"]

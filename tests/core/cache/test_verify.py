@@ -6,7 +6,7 @@ import pytest
 
 from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows, verify_cache
 from birdnet_cli.core.cache.columns import checksum
-from birdnet_cli.core.cache.rows import row_crcs
+from birdnet_cli.core.cache.stored_rows import row_crcs
 from birdnet_cli.core.errors import CacheError, NumericsError, UnknownNameError
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.cache.columns import encode_texts
 from birdnet_cli.core.cache.disk import disk_error, estimate_space, require_space
+from birdnet_cli.core.cache.fitted_tensors import State, write_state
 from birdnet_cli.core.cache.layout import FORMAT_VERSION, chunk_rows
 from birdnet_cli.core.cache.new_file import NewFile, create_hdf5
 from birdnet_cli.core.cache.plan import CachePlan, to_attribute
 from birdnet_cli.core.cache.reader import FeatureCache
-from birdnet_cli.core.cache.rows import compress_chunk
-from birdnet_cli.core.cache.state import State, write_state
+from birdnet_cli.core.cache.stored_rows import compress_chunk
 from birdnet_cli.core.errors import CacheError
 
 __all__ = ["ImageColumns", "StoredRows", "write_cache"]

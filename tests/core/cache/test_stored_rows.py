@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pytest
 
-from birdnet_cli.core.cache.rows import compress_chunk, is_finite, narrow, row_crcs, widen
+from birdnet_cli.core.cache.stored_rows import compress_chunk, is_finite, narrow, row_crcs, widen
 
 
 def every_float16() -> np.ndarray:
