@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from birdnet_cli.core.data.dataset import ImageDataset, enumerate_some
-from birdnet_cli.core.data.loader import NO_DIGEST, load_batches
+from birdnet_cli.core.data.loading.loader import NO_DIGEST, load_batches
 
 __all__ = ["DataReport", "check_dataset", "count_images"]
 

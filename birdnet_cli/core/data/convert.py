@@ -13,11 +13,11 @@ from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.data.dataset import ImageDataset, Sample
 from birdnet_cli.core.data.image import MAX_SIDE, decode_image
 from birdnet_cli.core.data.list_file import read_list
-from birdnet_cli.core.data.reader_processes import read_batches
-from birdnet_cli.core.data.record_format import ImageRecord
-from birdnet_cli.core.data.record_layout import CLASS_LIST
-from birdnet_cli.core.data.record_writer import write_records
-from birdnet_cli.core.data.sample_files import SampleFiles
+from birdnet_cli.core.data.loading.reader_processes import read_batches
+from birdnet_cli.core.data.loading.sample_files import SampleFiles
+from birdnet_cli.core.data.recordio.dataset import CLASS_LIST
+from birdnet_cli.core.data.recordio.record import ImageRecord
+from birdnet_cli.core.data.recordio.writer import write_records
 from birdnet_cli.core.errors import DataError, ImageError, UsageError
 
 __all__ = ["ConvertReport", "convert_dataset"]

@@ -13,11 +13,11 @@ from torch import Tensor
 from birdnet_cli.core.backbones import Preprocessing, WeightSet
 from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.data import Batch, Sample, Transform, cut_batches, load_batches
+from birdnet_cli.core.data.sources import expand_sources, list_samples
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.describer import Describer
 from birdnet_cli.core.engine.model_file import ModelDescription, hash_model_file, read_model_file
 from birdnet_cli.core.engine.model_parts import Head, create_model_parts, create_trunk
-from birdnet_cli.core.engine.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import FbnError, ModelFileError
 from birdnet_cli.core.progress import Progress, SilentProgress
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.data import group_images
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.cache_origin import CacheOrigin, read_origin, rebuild_backbone
 from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
-from birdnet_cli.core.engine.image_groups import group_images
 from birdnet_cli.core.engine.model_file import ModelDescription, write_model_file
 from birdnet_cli.core.engine.stored_weight import stored_weight
 from birdnet_cli.core.errors import DataError, UsageError

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from birdnet_cli.core.data import TrainingBatch
+from birdnet_cli.core.data import TrainingBatch, mix_targets
 from birdnet_cli.core.engine.training.arithmetic import draws_of
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.norm_statistics import NormStatistics
 from birdnet_cli.core.engine.training.processes import Processes, join_gradients
-from birdnet_cli.core.engine.training.targets import mix_targets
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.heads import reseed_drop_factors
 from birdnet_cli.core.recipe import FinetuneSettings

@@ -1,0 +1,57 @@
+"""Images decoded once and kept in memory: samples -> uint8 [n, 3, C, C], so that epochs of small images decode none."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.data.dataset import Sample
+from birdnet_cli.core.data.loading.loader import Failure, load_batches
+from birdnet_cli.core.data.transforms import Transform
+
+__all__ = ["DecodedImages"]
+
+BATCH_BYTES = 4 * 2**20  # every batch costs its process about 3 ms, however small it is
+
+
+class DecodedImages:
+    """The canvases of all samples, in their order.
+
+    Args:
+        samples: what to decode.
+        transform: decoded image -> uint8 [3, C, C].
+        workers: processes that decode; 0 decodes in this one.
+
+    Attributes:
+        images: uint8 Tensor[n, 3, C, C]; the row of a sample that could not be decoded is zero.
+        failures: index -> reason, of these samples.
+
+    Raises:
+        FbnError: a worker process died.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, transform: Transform, workers: int) -> None:
+        self.samples = samples
+        self.images = torch.zeros(len(samples), *transform.shape, dtype=torch.uint8)
+        self.failures: dict[int, str] = {}
+        size = max(1, BATCH_BYTES // self.bytes_needed(1, transform))
+        batches = [range(start, min(start + size, len(samples))) for start in range(0, len(samples), size)]
+        for batch in load_batches(samples, transform=transform, batches=batches, workers=workers):
+            self.images[[batch.indices[position] for position in batch.good]] = batch.images
+            self.failures |= {batch.indices[failure.position]: failure.reason for failure in batch.failures}
+
+    @staticmethod
+    def bytes_needed(n: int, transform: Transform) -> int:
+        """Return the size of `images` for n samples."""
+        C = transform.settings.image_size
+        return n * 3 * C * C
+
+    def select(self, indices: Sequence[int]) -> tuple[Tensor, list[int], list[Failure]]:
+        """Return the canvases of the decodable ones among `indices`, these ones, and the failures of the others."""
+        good = [index for index in indices if index not in self.failures]
+        failures = [
+            Failure(position, self.samples[index].name, self.failures[index])
+            for position, index in enumerate(indices)
+            if index in self.failures
+        ]
+        return self.images[good], good, failures

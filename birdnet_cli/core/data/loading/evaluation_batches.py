@@ -1,0 +1,66 @@
+"""Samples -> batches uint8 [n, 3, S, S] with labels, each sample once among all processes together."""
+
+from collections.abc import Iterator, Sequence
+
+from birdnet_cli.core.data.dataset import Sample
+from birdnet_cli.core.data.loading.decoded_images import DecodedImages
+from birdnet_cli.core.data.loading.order import require_rank, shard_indices
+from birdnet_cli.core.data.loading.training_batches import MEMORY, TrainingBatch, label_tensor, read_parts
+from birdnet_cli.core.data.transforms import Transform
+from birdnet_cli.core.recipe import TransformSettings
+
+__all__ = ["EvaluationBatches"]
+
+
+class EvaluationBatches:
+    """Each sample once, among all processes together, in order and unpadded; iterate as often as you like.
+
+    Images that fit into `memory` are decoded once, at the first iteration.
+
+    Args:
+        samples: labelled samples, the same in every process.
+        transform: what the network sees at evaluation.
+        batch_size: images per batch, of this process.
+        workers: processes that decode; 0 decodes in this one.
+        rank: of this process; it takes every `world_size`-th sample from the `rank`-th on.
+        world_size: number of processes.
+        memory: bytes that decoded images may take.
+
+    Raises:
+        UsageError: no sample, an unlabelled one, or a rank out of range.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        *,
+        transform: TransformSettings,
+        batch_size: int,
+        workers: int,
+        rank: int = 0,
+        world_size: int = 1,
+        memory: int = MEMORY,
+    ) -> None:
+        require_rank(rank, world_size)
+        self.samples = samples
+        self.transform = Transform(TransformSettings(image_size=transform.image_size, resize=transform.resize))
+        self.workers = workers
+        self.labels = label_tensor(samples)
+        mine = shard_indices(len(samples), rank=rank, world_size=world_size)
+        self._parts = [list(mine[start : start + batch_size]) for start in range(0, len(mine), batch_size)]
+        self._keep = DecodedImages.bytes_needed(len(mine), self.transform) <= memory
+        self._kept: list[TrainingBatch] = []
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        if self._kept:
+            yield from self._kept
+            return
+        read: list[TrainingBatch] = []
+        for batch in read_parts(self.samples, self.labels, self.transform, self._parts, workers=self.workers):
+            if self._keep:
+                read.append(batch)
+            yield batch
+        self._kept = read
