@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from tests.cli.command_line import Finished
-from tests.core.engine.textures import flip_byte
+from tests.core.textures import flip_byte
 
 Fbn = Callable[..., Finished]
 

@@ -8,7 +8,7 @@ import pytest
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import open_dataset
 from tests.cli.command_line import Finished
-from tests.core.engine.textures import CLASSES
+from tests.core.textures import CLASSES
 
 Fbn = Callable[..., Finished]
 

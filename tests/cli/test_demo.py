@@ -8,7 +8,7 @@ from birdnet_cli.core.engine import demo
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.recipe import ExtractSettings
 from tests.cli.command_line import Finished
-from tests.core.engine.textures import CLASSES
+from tests.core.textures import CLASSES
 
 Fbn = Callable[..., Finished]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import Finished
-from tests.core.engine.textures import CLASSES
+from tests.core.textures import CLASSES
 
 Fbn = Callable[..., Finished]
 IDENTITY = ("name", "sha256", "label")

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.cli.command_line import Finished
-from tests.core.engine.textures import write_textures
+from tests.core.textures import write_textures
 
 Fbn = Callable[..., Finished]
 TINY = [

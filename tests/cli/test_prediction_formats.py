@@ -12,7 +12,7 @@ from birdnet_cli.core.data import Batch, Sample
 from birdnet_cli.core.engine.model_file import read_model_file, write_model_file
 from birdnet_cli.core.engine.predict import Model, Prediction
 from tests.cli.command_line import Finished, json_rows
-from tests.core.engine.textures import CLASSES
+from tests.core.textures import CLASSES
 
 Fbn = Callable[..., Finished]
 COLUMNS = ["path", "status", "error", "rank", "label", "index", "prob", "model"]

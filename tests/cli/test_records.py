@@ -10,7 +10,7 @@ import pytest
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import open_dataset, read_sample
 from tests.cli.command_line import Finished, json_rows
-from tests.core.engine.textures import CLASSES, flip_byte
+from tests.core.textures import CLASSES, flip_byte
 
 Fbn = Callable[..., Finished]
 

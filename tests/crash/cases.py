@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.core.engine.textures import write_textures
+from tests.core.textures import write_textures
 from tests.crash.child import finish
 
 __all__ = ["CASES", "Case"]

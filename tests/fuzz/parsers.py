@@ -32,7 +32,7 @@ from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, load_recipe, resolve_settings
 from birdnet_cli.core.tensor_file import write_tensors
-from tests.core.engine.textures import small_settings, write_textures
+from tests.core.textures import small_settings, write_textures
 
 __all__ = ["PARSERS", "Parser"]
 

@@ -22,7 +22,7 @@ from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.textures import small_settings, write_textures
+from tests.core.textures import small_settings, write_textures
 
 SETTINGS = HeadSettings(C=1.0, calibrate=False)
 OTHERS = (None, [], {}, "x", -1, 2**70)

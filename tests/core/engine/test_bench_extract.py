@@ -7,7 +7,7 @@ import pytest
 
 from birdnet_cli.core.engine.bench_extract import PipelineRates, bench_extract
 from birdnet_cli.core.errors import DataError
-from tests.core.engine.textures import small_settings
+from tests.core.textures import small_settings
 
 SETTINGS = small_settings(layer="relu1_1", image_size=16, pooling="max")
 

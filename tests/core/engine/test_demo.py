@@ -25,7 +25,7 @@ from birdnet_cli.core.engine.predict import Model, load_model
 from birdnet_cli.core.errors import CacheError, DataError, WeightsError
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import ExtractSettings
-from tests.core.engine.textures import CLASSES, write_textures
+from tests.core.textures import CLASSES, write_textures
 
 # The demo's own settings take 15 GFLOP per image; these take a thousandth.
 TINY = partial(ExtractSettings, layer="relu2_1", image_size=32, precision="float32", workers=0)

@@ -20,7 +20,7 @@ from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ImageError
 from birdnet_cli.core.progress import Advance
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.textures import CLASSES, small_settings, write_textures
+from tests.core.textures import CLASSES, small_settings, write_textures
 
 
 @pytest.fixture(scope="module")

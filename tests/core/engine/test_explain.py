@@ -16,8 +16,8 @@ from birdnet_cli.core.engine.predict import Guess, Model, Prediction, load_model
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.textures import small_settings
 from tests.core.engine.training.quick import quick_settings
+from tests.core.textures import small_settings
 
 HEAD = HeadSettings(C=1000.0, calibrate=False)
 NAMES = ["max", "avg", "bilinear", "bilinear-reduce8", "bilinear-variance50", "compact-d64"]

@@ -15,7 +15,7 @@ from birdnet_cli.core.data import Transform, decode_image
 from birdnet_cli.core.engine.extract import ExtractReport, extract, prepare_extraction, run_extraction
 from birdnet_cli.core.errors import CacheError, DataError, UsageError
 from birdnet_cli.core.recipe import TransformSettings
-from tests.core.engine.textures import POOLINGS, small_settings, write_textures
+from tests.core.textures import POOLINGS, small_settings, write_textures
 
 
 def read_everything(path: Path) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ from birdnet_cli.core.errors import (
     UsageError,
 )
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
-from tests.core.engine.textures import write_textures
 from tests.core.engine.training.quick import SMALL_NETWORK, StopAtOnce, quick_settings, read_rows
+from tests.core.textures import write_textures
 
 
 @pytest.fixture(scope="module")

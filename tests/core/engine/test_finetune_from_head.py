@@ -20,8 +20,8 @@ from birdnet_cli.core.errors import (
     UsageError,
 )
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, resolve_settings
-from tests.core.engine.textures import small_settings, write_textures
 from tests.core.engine.training.quick import StopAtOnce, quick_settings
+from tests.core.textures import small_settings, write_textures
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from birdnet_cli.core.errors import (
     TrainingInterruptedError,
 )
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
-from tests.core.engine.textures import write_textures
 from tests.core.engine.training.quick import SMALL_NETWORK, quick_settings, read_rows, same_tensors
+from tests.core.textures import write_textures
 
 
 class StopAt(SilentTrainingProgress):

@@ -17,7 +17,7 @@ from birdnet_cli.core import tensor_file
 from birdnet_cli.core.engine.model_file import read_description, read_model_file, write_model_file
 from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.errors import ModelFileError
-from tests.core.engine.small_model import DESCRIPTION
+from tests.core.small_model import DESCRIPTION
 
 TENSORS = {
     "head": {"weight": torch.arange(60.0).view(3, 20), "temperature": torch.tensor(0.7)},

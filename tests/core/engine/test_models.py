@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from birdnet_cli.core.engine.model_file import write_model_file
 from birdnet_cli.core.engine.models import find_model, list_models
 from birdnet_cli.core.errors import ModelFileError
-from tests.core.engine.small_model import DESCRIPTION
+from tests.core.small_model import DESCRIPTION
 
 
 def write_model(path: Path, *, age: int) -> Path:

@@ -11,7 +11,7 @@ from birdnet_cli.core.engine.predict import Model, load_model, predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import CacheError, DataError, UsageError
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.textures import small_settings, write_textures
+from tests.core.textures import small_settings, write_textures
 
 
 @pytest.fixture(scope="module", params=["avg", "bilinear", "bilinear-reduce8", "bilinear-variance50", "compact-d64"])

@@ -12,7 +12,7 @@ from birdnet_cli.core.engine.cache_report import describe_cache, find_damage
 from birdnet_cli.core.engine.extract import ExtractReport, extract
 from birdnet_cli.core.engine.repair import repair_cache
 from birdnet_cli.core.errors import CacheError, WeightsError
-from tests.core.engine.textures import POOLINGS, flip_byte, small_settings, write_textures
+from tests.core.textures import POOLINGS, flip_byte, small_settings, write_textures
 
 ROW = 17
 

@@ -10,7 +10,7 @@ from birdnet_cli.core.engine import shard_pass
 from birdnet_cli.core.engine.extract import prepare_extraction, run_extraction
 from birdnet_cli.core.engine.shard_pass import require_few_failures
 from birdnet_cli.core.errors import DataError, FbnError
-from tests.core.engine.textures import small_settings
+from tests.core.textures import small_settings
 
 TRACEBACK = (
     "\n\n-- Process 1 terminated with the following error:\nTraceback (most recent call last):\n"

@@ -15,7 +15,7 @@ from birdnet_cli.core.heads import HalfWeight, LinearHead
 from birdnet_cli.core.heads.solver import grouped_folds
 from birdnet_cli.core.progress import Advance, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.textures import POOLINGS, small_settings, write_textures
+from tests.core.textures import POOLINGS, small_settings, write_textures
 
 QUICK = HeadSettings(C=1.0, calibrate=False)
 

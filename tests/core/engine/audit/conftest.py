@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from birdnet_cli.core.engine.extract import extract
-from tests.core.engine.textures import small_settings, write_textures
+from tests.core.textures import small_settings, write_textures
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from birdnet_cli.core.engine.extract import ExtractReport, extract
-from tests.core.engine.textures import small_settings, write_textures
+from tests.core.textures import small_settings, write_textures
 
 
 @pytest.fixture(scope="session")
