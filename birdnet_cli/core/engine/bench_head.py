@@ -17,7 +17,7 @@ from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCE, create_rival,
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import create_loss, measure_moments
-from birdnet_cli.core.heads.solver.rows import centred_chunks
+from birdnet_cli.core.heads.solver.row_source import centred_chunks
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from birdnet_cli.core.heads.calibration import fit_temperature
+from birdnet_cli.core.heads.problem import FitTask, HeadFit
 from birdnet_cli.core.heads.solver import (
     Basis,
     Candidate,
@@ -10,12 +12,10 @@ from birdnet_cli.core.heads.solver import (
     build_basis,
     create_loss,
     cross_validate,
-    fit_temperature,
     minimize,
     recover_weight,
     sample_weights,
 )
-from birdnet_cli.core.heads.task import FitTask, HeadFit
 
 __all__ = ["fit_exactly", "judge_exactly"]
 

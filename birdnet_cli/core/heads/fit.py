@@ -9,9 +9,9 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads.exact_fit import fit_exactly
+from birdnet_cli.core.heads.problem import FitTask, HeadFit
 from birdnet_cli.core.heads.solver import RowSource, grouped_folds, measure_moments, stratified_folds
 from birdnet_cli.core.heads.streamed_fit import fit_streamed
-from birdnet_cli.core.heads.task import FitTask, HeadFit
 from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["choose_solver", "fit_head", "prepare_task"]

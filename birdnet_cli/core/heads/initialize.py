@@ -1,12 +1,13 @@
 """A module as it was built, values uninitialised -> the values that training starts from."""
 
+import math
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from birdnet_cli.core.heads.drop_factor import DropFactor
-from birdnet_cli.core.heads.he_normal import draw_he_normal
 
-__all__ = ["initialize_weights"]
+__all__ = ["draw_he_normal", "initialize_weights"]
 
 
 @torch.no_grad()
@@ -28,3 +29,20 @@ def initialize_weights(module: nn.Module, *, generator: torch.Generator) -> None
                 draw_he_normal(parameter, generator=generator)
             else:
                 parameter.zero_()
+
+
+@torch.no_grad()
+def draw_he_normal(weight: Tensor, *, generator: torch.Generator) -> None:
+    """Fill a weight with Gaussian values of variance 2 / fan-in.
+
+    Args:
+        weight: Tensor[O, ...]; the fan-in is the number of values per output. One on the meta device stays as it is.
+        generator: of the CPU, where the values are drawn.
+
+    Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
+    """
+    if weight.is_meta:
+        return
+    fan_in = max(1, math.prod(weight.shape[1:]))
+    drawn = torch.randn(weight.shape, generator=generator, device="cpu")
+    weight.copy_(drawn.mul_(math.sqrt(2 / fan_in)))

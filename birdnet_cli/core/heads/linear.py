@@ -5,7 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from birdnet_cli.core.heads.task import HeadFit
+from birdnet_cli.core.heads.problem import HeadFit
 
 __all__ = ["LinearHead"]
 

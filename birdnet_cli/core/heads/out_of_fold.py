@@ -8,9 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from birdnet_cli.core.heads.calibration import fit_temperature
 from birdnet_cli.core.heads.exact_fit import judge_exactly
 from birdnet_cli.core.heads.fit import prepare_task
-from birdnet_cli.core.heads.solver import RowSource, fit_temperature
+from birdnet_cli.core.heads.solver import RowSource
 from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["OutOfFold", "predict_out_of_fold"]

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from birdnet_cli.core.heads.calibration import fit_temperature
+from birdnet_cli.core.heads.problem import FitTask, HeadFit
 from birdnet_cli.core.heads.solver import (
     Ascent,
     Candidate,
@@ -15,11 +17,9 @@ from birdnet_cli.core.heads.solver import (
     assess,
     build_blocks,
     dealt_order,
-    fit_temperature,
     sample_weights,
     uncentre,
 )
-from birdnet_cli.core.heads.task import FitTask, HeadFit
 
 __all__ = ["fit_streamed"]
 

@@ -154,7 +154,7 @@ def test_weights_that_float16_would_change_stay_float32_or_are_refused(
     extracted: ExtractReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noticed = HalfWeight(torch.zeros(3, 4).half(), changed=2, shift=0.25)
-    monkeypatch.setattr("birdnet_cli.core.engine.stored_weight.halve_weight", lambda fit, source: noticed)
+    monkeypatch.setattr("birdnet_cli.core.heads.weight_storage.halve_weight", lambda fit, source: noticed)
     notes = Notes()
     automatic = train_head(
         extracted.output, tmp_path / "a.safetensors", pooling="avg", weights="none", settings=QUICK, progress=notes

@@ -13,7 +13,7 @@ from birdnet_cli.core.recipe import HeadSettings
 @pytest.mark.parametrize("dim", [20, 300])
 @pytest.mark.parametrize("head", ["ridge", "softmax", "svm"])
 def test_a_gpu_solves_for_the_same_head(array_source, make_problem, monkeypatch, head, dim, solver):
-    monkeypatch.setattr("birdnet_cli.core.heads.solver.row_blocks.BLOCK_ROWS", 40)
+    monkeypatch.setattr("birdnet_cli.core.heads.solver.streamed_blocks.BLOCK_ROWS", 40)
     x, y = make_problem(120, dim, 3)
     settings = HeadSettings(head=head, solver=solver, cv=3)
 

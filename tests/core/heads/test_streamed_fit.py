@@ -15,7 +15,7 @@ HEADS = ["ridge", "softmax", "svm"]
 @pytest.fixture
 def fit(array_source, monkeypatch):
     """`fit(x, y, solver, **settings)`, in blocks of 40 rows where it streams."""
-    monkeypatch.setattr("birdnet_cli.core.heads.solver.row_blocks.BLOCK_ROWS", 40)
+    monkeypatch.setattr("birdnet_cli.core.heads.solver.streamed_blocks.BLOCK_ROWS", 40)
 
     def run(x, y, solver, *, standardize=False, groups=None, progress=None, **settings):
         return fit_head(

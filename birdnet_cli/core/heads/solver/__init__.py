@@ -1,16 +1,16 @@
 """l2-regularised linear heads: solved exactly in at most N dimensions, or on rows that stream past in blocks."""
 
-from birdnet_cli.core.heads.solver.basis import Basis, build_basis, recover_weight, uncentre
+from birdnet_cli.core.heads.solver.basis import Basis, build_basis
 from birdnet_cli.core.heads.solver.block_ascent import Ascent, StreamedProblem, ascend
 from birdnet_cli.core.heads.solver.cross_validation import Candidate, CrossValidation, assess, cross_validate
 from birdnet_cli.core.heads.solver.folds import grouped_folds, stratified_folds
-from birdnet_cli.core.heads.solver.kernel import kernel_matrix
+from birdnet_cli.core.heads.solver.kernel_matrix import kernel_matrix
 from birdnet_cli.core.heads.solver.loss import Loss
 from birdnet_cli.core.heads.solver.losses import create_loss, list_heads, sample_weights
 from birdnet_cli.core.heads.solver.newton import Solution, minimize
-from birdnet_cli.core.heads.solver.row_blocks import RowBlocks, build_blocks, dealt_order
-from birdnet_cli.core.heads.solver.rows import Moments, RowSource, measure_moments
-from birdnet_cli.core.heads.solver.temperature import fit_temperature
+from birdnet_cli.core.heads.solver.recover_weight import recover_weight, uncentre
+from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, measure_moments
+from birdnet_cli.core.heads.solver.streamed_blocks import RowBlocks, build_blocks, dealt_order
 
 __all__ = [
     "Ascent",
@@ -30,7 +30,6 @@ __all__ = [
     "create_loss",
     "cross_validate",
     "dealt_order",
-    "fit_temperature",
     "grouped_folds",
     "kernel_matrix",
     "list_heads",

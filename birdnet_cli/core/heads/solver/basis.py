@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.errors import DataError, NumericsError
-from birdnet_cli.core.heads.solver.kernel import kernel_matrix
-from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunks
+from birdnet_cli.core.heads.solver.kernel_matrix import kernel_matrix
+from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, centred_chunks
 
-__all__ = ["Basis", "build_basis", "check_spread", "factor_kernel", "recover_weight", "uncentre"]
+__all__ = ["Basis", "build_basis", "check_spread", "factor_kernel"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,56 +61,6 @@ def build_basis(
         rows[start : start + len(chunk)] = chunk
         progress((start + len(chunk)) / source.rows)
     return Basis(rows, check_spread(rows.norm().item() ** 2 / source.rows), factored=False)
-
-
-def recover_weight(
-    basis: Basis,
-    source: RowSource,
-    moments: Moments,
-    *,
-    weight: Tensor,
-    bias: Tensor,
-    progress: Callable[[float], None],
-) -> tuple[Tensor, Tensor]:
-    """Return the head of the raw descriptors that gives the logits of a head of the basis.
-
-    With rows L = chol(X X^T), W = (L^-T V)^T X is accumulated in one more pass over the source; mean and scale move
-    into W and b.
-
-    Args:
-        weight: V, float64 [r, K].
-        bias: float64 [K].
-
-    Returns:
-        W, float32 [K, D], and b, float32 [K]: logits = W descriptor + b.
-    """
-    if basis.factored:
-        dual = torch.linalg.solve_triangular(basis.rows.mT, weight.float(), upper=True)  # [N, K]
-        bias = bias + basis.shift * dual.sum(dim=0, dtype=torch.float64)
-        full = dual.new_zeros(weight.shape[1], source.dim)
-        for start, chunk in centred_chunks(source, moments):
-            full.addmm_(dual[start : start + len(chunk)].mT, chunk.to(dual.device))
-            progress((start + len(chunk)) / source.rows)
-    else:
-        full = weight.mT.float().contiguous()
-        progress(1.0)
-    return uncentre(full.cpu(), bias.cpu(), moments)
-
-
-def uncentre(weight: Tensor, bias: Tensor, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Return W, float32 [K, D], and b, float32 [K], of raw rows instead of centred and scaled ones.
-
-    Args:
-        weight: float32 [K, D], overwritten.
-        bias: float64 [K].
-        moments: mean and scale of the raw rows.
-    """
-    if moments.scale is not None:
-        weight *= torch.from_numpy(moments.scale)
-    # One row at a time: a float64 copy of W would be the largest thing in memory.
-    mean = torch.from_numpy(moments.mean).double()
-    offset = torch.stack([row.double() @ mean for row in weight])
-    return weight, (bias - offset).float()
 
 
 def factor_kernel(kernel: Tensor, *, mean_squared_norm: float) -> tuple[Tensor, float]:

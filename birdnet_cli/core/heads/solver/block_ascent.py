@@ -23,7 +23,7 @@ from torch import Tensor
 from birdnet_cli.core.heads.solver.loss import Loss
 from birdnet_cli.core.heads.solver.losses import create_loss
 from birdnet_cli.core.heads.solver.newton import Solution, minimize
-from birdnet_cli.core.heads.solver.row_blocks import RowBlocks
+from birdnet_cli.core.heads.solver.streamed_blocks import RowBlocks
 
 __all__ = ["Ascent", "StreamedProblem", "ascend"]
 

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import UnknownNameError
 from birdnet_cli.core.heads.solver.loss import Loss
-from birdnet_cli.core.heads.solver.ridge import RidgeLoss
+from birdnet_cli.core.heads.solver.one_vs_rest import RidgeLoss, SquaredHingeLoss
 from birdnet_cli.core.heads.solver.softmax import SoftmaxLoss
-from birdnet_cli.core.heads.solver.squared_hinge import SquaredHingeLoss
 
 __all__ = ["create_loss", "list_heads", "sample_weights"]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import NumericsError
 from birdnet_cli.core.heads.solver.loss import Loss
-from birdnet_cli.core.heads.solver.slabs import Slabs
+from birdnet_cli.core.heads.solver.triangular_product import Slabs
 
 __all__ = ["Solution", "minimize"]
 

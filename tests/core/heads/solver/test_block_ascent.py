@@ -22,7 +22,7 @@ HEADS = ["ridge", "softmax", "svm"]
 @pytest.fixture
 def streamed(array_source, make_problem, monkeypatch):
     """`streamed(head, rows, dim)` -> a problem in blocks of 40 rows, and its centred rows."""
-    monkeypatch.setattr("birdnet_cli.core.heads.solver.row_blocks.BLOCK_ROWS", 40)
+    monkeypatch.setattr("birdnet_cli.core.heads.solver.streamed_blocks.BLOCK_ROWS", 40)
 
     def make(head, *, rows=200, dim=60, balanced=False):
         x, y = make_problem(rows, dim, 4)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from birdnet_cli.core.heads.solver import slabs as module
-from birdnet_cli.core.heads.solver.slabs import Slabs
+from birdnet_cli.core.heads.solver import triangular_product as module
+from birdnet_cli.core.heads.solver.triangular_product import Slabs
 
 
 @pytest.fixture(autouse=True)

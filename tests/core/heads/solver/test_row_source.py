@@ -3,7 +3,7 @@ import pytest
 
 from birdnet_cli.core.errors import DataError, NumericsError
 from birdnet_cli.core.heads.solver import measure_moments
-from birdnet_cli.core.heads.solver.rows import centred_chunks
+from birdnet_cli.core.heads.solver.row_source import centred_chunks
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])
@@ -30,7 +30,7 @@ def test_a_block_larger_than_the_budget_is_cut(array_source, make_problem, monke
     x, _ = make_problem(23, 11, 3)
     source = array_source(x, block=23)
     moments = measure_moments(source, standardize=False)
-    monkeypatch.setattr("birdnet_cli.core.heads.solver.rows.CHUNK_BYTES", 5 * 11 * 4)
+    monkeypatch.setattr("birdnet_cli.core.heads.solver.row_source.CHUNK_BYTES", 5 * 11 * 4)
 
     assert [len(rows) for _, rows in centred_chunks(source, moments)] == [5, 5, 5, 5, 3]
 

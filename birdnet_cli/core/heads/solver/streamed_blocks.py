@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.heads.solver.basis import check_spread, factor_kernel
-from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_blocks
+from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, centred_blocks
 
 __all__ = ["RowBlocks", "build_blocks", "dealt_order"]
 

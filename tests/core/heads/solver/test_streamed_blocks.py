@@ -6,8 +6,8 @@ import torch
 
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads.solver import build_blocks, dealt_order, measure_moments
-from birdnet_cli.core.heads.solver import row_blocks as module
-from birdnet_cli.core.heads.solver.rows import centred_blocks
+from birdnet_cli.core.heads.solver import streamed_blocks as module
+from birdnet_cli.core.heads.solver.row_source import centred_blocks
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def silent(_fraction: float) -> None:
 @pytest.mark.parametrize("block_rows", [1, 4, 10, 23, 50])
 @pytest.mark.parametrize("source_rows", [1, 7, 50])
 def test_centred_blocks_cut_the_rows_anew(array_source, make_problem, monkeypatch, block_rows, source_rows):
-    monkeypatch.setattr("birdnet_cli.core.heads.solver.rows.CHUNK_BYTES", 5 * 11 * 4)
+    monkeypatch.setattr("birdnet_cli.core.heads.solver.row_source.CHUNK_BYTES", 5 * 11 * 4)
     x, _ = make_problem(23, 11, 3)
     source = array_source(x, block=source_rows)
     moments = measure_moments(source, standardize=False)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from birdnet_cli.core.heads.solver.rows import Moments, RowSource, centred_chunks
+from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, centred_chunks
 
 __all__ = ["kernel_matrix"]
 

@@ -1,14 +1,17 @@
-"""W in float16 [K, D], half the file, and what the training rows' predictions make of it."""
+"""A solved head's W [K, D] -> float16 where no training prediction changes by it, else float32."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from birdnet_cli.core.errors import NumericsError
+from birdnet_cli.core.heads.problem import HeadFit
 from birdnet_cli.core.heads.solver import RowSource
-from birdnet_cli.core.heads.task import HeadFit
+from birdnet_cli.core.progress import Progress
+from birdnet_cli.core.recipe import HeadSettings
 
-__all__ = ["HalfWeight", "halve_weight"]
+__all__ = ["HalfWeight", "halve_weight", "stored_weight"]
 
 # A shift of half a percentage point is what a printed probability would show.
 UNNOTICED = 0.005
@@ -51,3 +54,27 @@ def halve_weight(fit: HeadFit, source: RowSource) -> HalfWeight:
         # An infinite weight makes NaN of the probabilities, which no comparison would find too large.
         shift = max(shift, float(moved.nan_to_num(nan=1.0).max()))
     return HalfWeight(weight, changed, shift)
+
+
+def stored_weight(fit: HeadFit, source: RowSource, settings: HeadSettings, progress: Progress) -> Tensor:
+    """Return W [K, D] in the type that the settings ask for.
+
+    Args:
+        fit: the solved head.
+        source: the rows that it was solved on.
+        settings: its `weight_dtype`.
+        progress: is told when `auto` ends in float32.
+
+    Raises:
+        NumericsError: float16 was asked for, and training predictions would change.
+    """
+    if settings.weight_dtype == "float32":
+        return fit.weight
+    half = halve_weight(fit, source)
+    if half.unnoticed:
+        return half.weight
+    found = f"float16 weights change {half.changed} training predictions, and probabilities by up to {half.shift:.2g}"
+    if settings.weight_dtype == "float16":
+        raise NumericsError(f"{found}: give --weight-dtype float32, or auto")
+    progress.note(f"{found}: stored as float32")
+    return fit.weight

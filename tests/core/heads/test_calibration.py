@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from birdnet_cli.core.heads.solver import fit_temperature
+from birdnet_cli.core.heads import fit_temperature
 
 
 def sampled(temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
