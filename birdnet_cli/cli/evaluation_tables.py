@@ -10,7 +10,7 @@ from birdnet_cli.cli.console import stderr, stdout
 from birdnet_cli.cli.tables import print_failures
 
 if TYPE_CHECKING:
-    from birdnet_cli.core.engine.evaluation import Change, Comparison, Evaluation, Interval, Verdict
+    from birdnet_cli.core.evaluation import Change, Comparison, Evaluation, Interval, Verdict
 
 __all__ = ["print_comparison", "print_evaluation", "print_verdicts"]
 
@@ -23,7 +23,7 @@ METHODS = (
 
 def print_evaluation(figures: "Evaluation") -> None:
     """Show the figures of the whole, the classes with the lowest recall and the most frequent confusions."""
-    from birdnet_cli.core.engine.evaluation import widest_coverage
+    from birdnet_cli.core.evaluation import widest_coverage
 
     if figures.failed:
         print_failures(figures.failed)

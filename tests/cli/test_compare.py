@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation import read_evaluation
+from birdnet_cli.core.evaluation import read_evaluation
 from tests.cli.command_line import Finished
 
 Fbn = Callable[..., Finished]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from birdnet_cli.core.engine.evaluation import CoveragePoint, ReliabilityBin, wilson_interval
+from birdnet_cli.core.evaluation import CoveragePoint, ReliabilityBin, wilson_interval
 
 __all__ = ["CoverageChart", "Frame", "ReliabilityChart", "draw_coverage", "draw_reliability"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation import Evaluation
+from birdnet_cli.core.evaluation import Evaluation
 
 __all__ = ["Cell", "Matrix", "draw_matrix"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation import Evaluation
 from birdnet_cli.core.engine.report.thumbnails import Thumbnails
+from birdnet_cli.core.evaluation import Evaluation
 
 __all__ = ["Mistake", "Pair", "confused_pairs", "surest_mistakes"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
-from birdnet_cli.core.engine.evaluation import ClassFigures, Evaluation, widest_coverage
 from birdnet_cli.core.engine.report.charts import draw_coverage, draw_reliability
 from birdnet_cli.core.engine.report.facts import list_facts
 from birdnet_cli.core.engine.report.matrix import draw_matrix
@@ -19,6 +18,7 @@ from birdnet_cli.core.engine.report.page import (
     require_report_extra,
 )
 from birdnet_cli.core.engine.report.thumbnails import Thumbnails
+from birdnet_cli.core.evaluation import ClassFigures, Evaluation, widest_coverage
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["render_report", "write_report"]

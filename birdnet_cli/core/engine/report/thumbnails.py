@@ -20,7 +20,7 @@ BUDGET = 1_500_000  # bytes of JPEG in one page; base64 makes a third more of it
 
 
 class Pictured(Protocol):
-    """Images by name and digest, such as `core.engine.evaluation.Records`."""
+    """Images by name and digest, such as `core.evaluation.Records`."""
 
     @property
     def names(self) -> Sequence[str]:

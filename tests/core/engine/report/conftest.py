@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birdnet_cli.core.engine.evaluation import Copy, Duplicate, Evaluation
 from birdnet_cli.core.engine.report import write_report
-from tests.core.engine.evaluation.simulated import simulate
+from birdnet_cli.core.evaluation import Copy, Duplicate, Evaluation
+from tests.core.evaluation.simulated import simulate
 
 CLASSES = (
     "<script>document.title='taken'</script>",

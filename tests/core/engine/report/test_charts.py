@@ -2,9 +2,9 @@
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation import wilson_interval
 from birdnet_cli.core.engine.report.charts import Frame, draw_coverage, draw_reliability
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation import wilson_interval
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 

@@ -11,8 +11,8 @@ import pytest
 from birdnet_cli.core.data import open_dataset
 from birdnet_cli.core.engine.report import write_report
 from tests.chromium import Chromium, Page
-from tests.core.engine.evaluation.simulated import simulate
 from tests.core.engine.report.conftest import CLASSES, write_squares
+from tests.core.evaluation.simulated import simulate
 
 pytestmark = pytest.mark.browser
 

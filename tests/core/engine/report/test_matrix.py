@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from birdnet_cli.core.engine.report.matrix import DRAWN, DRAWN_OF_MORE, LARGEST, SMALLEST, draw_matrix
-from tests.core.engine.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 BIRDS = record(CLASSES, [(0, 0, 0.9), (0, 0, 0.9), (0, 0, 0.9), (0, 2, 0.9), (1, 0, 0.9)])

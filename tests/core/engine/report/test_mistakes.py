@@ -2,7 +2,7 @@
 
 from birdnet_cli.core.engine.report.mistakes import PAIRS, PER_SIDE, SUREST, confused_pairs, surest_mistakes
 from birdnet_cli.core.engine.report.thumbnails import Thumbnails
-from tests.core.engine.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 CALLS = [(0, 1, 0.6), (0, 1, 0.9), (0, 1, 0.7), (0, 1, 0.8), (0, 0, 0.9), (1, 0, 0.5), (1, 1, 0.6), (1, 1, 0.95)]

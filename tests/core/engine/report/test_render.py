@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation import Evaluation, Recorder
 from birdnet_cli.core.engine.report import render_report, require_report_extra, write_report
 from birdnet_cli.core.engine.report.thumbnails import Thumbnails
 from birdnet_cli.core.errors import DataError, UsageError
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation import Evaluation, Recorder
 from tests.core.engine.report.conftest import CLASSES, NAMES
+from tests.core.evaluation.simulated import record, simulate
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
 

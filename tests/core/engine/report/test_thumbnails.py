@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from birdnet_cli.core.data import Sample, open_dataset
-from birdnet_cli.core.engine.evaluation import Evaluation
 from birdnet_cli.core.engine.report.thumbnails import SIDE, Thumbnails
+from birdnet_cli.core.evaluation import Evaluation
 
 Squares = tuple[Path, Evaluation]
 

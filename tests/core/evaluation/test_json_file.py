@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from birdnet_cli.core.engine.evaluation import Copy, Duplicate, Evaluation
-from birdnet_cli.core.engine.evaluation.document import describe_evaluation, read_evaluation, serialise_evaluation
 from birdnet_cli.core.errors import DataError
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation import Copy, Duplicate, Evaluation
+from birdnet_cli.core.evaluation.json_file import describe_evaluation, read_evaluation, serialise_evaluation
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("Grünfink", "caf\udce9", 'a "quoted", <name>', "x", "y", "z")
 

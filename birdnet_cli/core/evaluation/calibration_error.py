@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.intervals import Interval, Z, mean_interval, share_deviations
-from birdnet_cli.core.engine.evaluation.records import Records
+from birdnet_cli.core.evaluation.intervals import Estimate, Interval, Z, mean_interval, share_deviations
+from birdnet_cli.core.evaluation.outcomes import Records
 
 __all__ = ["BINS", "ReliabilityBin", "expected_calibration_error", "negative_log_likelihood", "reliability_bins"]
 

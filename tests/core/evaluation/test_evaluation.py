@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation import Evaluation, Recorder
-from birdnet_cli.core.engine.evaluation.intervals import wilson_interval
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation import Evaluation, Recorder
+from birdnet_cli.core.evaluation.intervals import wilson_interval
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 BIRDS = record(

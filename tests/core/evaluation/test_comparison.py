@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from birdnet_cli.core.engine.evaluation.comparison import Change, compare_evaluations
-from birdnet_cli.core.engine.evaluation.paired import mcnemar_p_value, paired_difference_interval
 from birdnet_cli.core.errors import DataError
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation.comparison import Change, compare_evaluations
+from birdnet_cli.core.evaluation.paired_tests import mcnemar_p_value, paired_difference_interval
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 NAMES = ["a", "b", "c", "d", "e", "f"]

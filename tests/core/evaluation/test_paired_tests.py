@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from birdnet_cli.core.engine.evaluation.intervals import Z
-from birdnet_cli.core.engine.evaluation.paired import _score, mcnemar_p_value, paired_difference_interval
+from birdnet_cli.core.evaluation.intervals import Z
+from birdnet_cli.core.evaluation.paired_tests import _score, mcnemar_p_value, paired_difference_interval
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 1), (1, 7), (5, 5), (16, 53), (0, 60), (301, 340)])

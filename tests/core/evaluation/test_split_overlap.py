@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation.duplicates import Copy, Duplicate, find_duplicates
-from tests.core.engine.evaluation.simulated import digests_of, record
+from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate, find_duplicates
+from tests.core.evaluation.simulated import digests_of, record
 
 CALLS = [(0, 0, 0.9), (0, 0, 0.8), (1, 0, 0.7), (1, 1, 0.6)]
 EVALUATION = record(("x", "y"), CALLS, names=["a", "b", "c", "d"])

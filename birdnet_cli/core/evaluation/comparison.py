@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from birdnet_cli.core.engine.evaluation.evaluation import Evaluation
-from birdnet_cli.core.engine.evaluation.intervals import Interval
-from birdnet_cli.core.engine.evaluation.paired import mcnemar_p_value, paired_difference_interval
-from birdnet_cli.core.engine.evaluation.records import Records
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.evaluation.evaluation import Evaluation
+from birdnet_cli.core.evaluation.intervals import Interval
+from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.paired_tests import mcnemar_p_value, paired_difference_interval
 
 __all__ = ["Change", "ClassChange", "Comparison", "compare_evaluations"]
 

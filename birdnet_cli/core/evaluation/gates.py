@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.evaluation import Evaluation
 from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.evaluation.evaluation import Evaluation
+from birdnet_cli.core.evaluation.intervals import Estimate
 
 __all__ = ["Gate", "Verdict", "check_gates", "parse_gates", "resolve_gates"]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from birdnet_cli.core.engine.evaluation.class_figures import (
+from birdnet_cli.core.evaluation.intervals import wilson_interval
+from birdnet_cli.core.evaluation.per_class import (
     ClassFigures,
     Confusion,
     count_classes,
@@ -12,8 +13,7 @@ from birdnet_cli.core.engine.evaluation.class_figures import (
     macro_recall,
     rank_confusions,
 )
-from birdnet_cli.core.engine.evaluation.intervals import wilson_interval
-from tests.core.engine.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 # true \ called   auk crow kiwi

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from birdnet_cli.core.engine.evaluation.records import LEAST, Recorder, Records
-from tests.core.engine.evaluation.simulated import digests_of, record
+from birdnet_cli.core.evaluation.outcomes import LEAST, Recorder, Records
+from tests.core.evaluation.simulated import digests_of, record
 
 PROBABILITIES = torch.tensor(
     [[0.1, 0.2, 0.3, 0.05, 0.25, 0.06, 0.04], [0.9, 0.04, 0.03, 0.01, 0.01, 0.005, 0.005]], dtype=torch.float64

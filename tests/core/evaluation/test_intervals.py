@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from birdnet_cli.core.engine.evaluation.intervals import (
+from birdnet_cli.core.evaluation.intervals import (
     CONFIDENCE,
     Interval,
     Z,

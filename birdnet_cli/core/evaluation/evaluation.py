@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation.calibration import (
+from birdnet_cli.core.evaluation.calibration_error import (
     ReliabilityBin,
     expected_calibration_error,
     negative_log_likelihood,
     reliability_bins,
 )
-from birdnet_cli.core.engine.evaluation.class_figures import (
+from birdnet_cli.core.evaluation.coverage import CoveragePoint, coverage_curve
+from birdnet_cli.core.evaluation.intervals import Estimate
+from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.per_class import (
     ClassFigures,
     Confusion,
     count_classes,
@@ -21,10 +24,7 @@ from birdnet_cli.core.engine.evaluation.class_figures import (
     macro_recall,
     rank_confusions,
 )
-from birdnet_cli.core.engine.evaluation.coverage import CoveragePoint, coverage_curve
-from birdnet_cli.core.engine.evaluation.duplicates import Duplicate
-from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.records import Records
+from birdnet_cli.core.evaluation.split_overlap import Duplicate
 
 __all__ = ["Evaluation"]
 

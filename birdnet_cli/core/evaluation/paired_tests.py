@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation.intervals import Interval, Z
+from birdnet_cli.core.evaluation.intervals import Interval, Z
 
 __all__ = ["mcnemar_p_value", "paired_difference_interval"]
 

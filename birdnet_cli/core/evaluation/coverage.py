@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from birdnet_cli.core.engine.evaluation.intervals import Interval, wilson_interval
-from birdnet_cli.core.engine.evaluation.records import Records
+from birdnet_cli.core.evaluation.intervals import Interval, wilson_interval
+from birdnet_cli.core.evaluation.outcomes import Records
 
 __all__ = ["CoveragePoint", "coverage_curve", "widest_coverage"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from birdnet_cli.core.engine.evaluation.coverage import coverage_curve, widest_coverage
-from birdnet_cli.core.engine.evaluation.intervals import wilson_interval
-from tests.core.engine.evaluation.simulated import record, simulate
+from birdnet_cli.core.evaluation.coverage import coverage_curve, widest_coverage
+from birdnet_cli.core.evaluation.intervals import wilson_interval
+from tests.core.evaluation.simulated import record, simulate
 
 CLASSES = tuple("abc")
 HALF_SURE = record(CLASSES, [(0, 0, 0.9), (0, 0, 0.8), (0, 1, 0.8), (1, 1, 0.7), (1, 2, 0.6)]).records

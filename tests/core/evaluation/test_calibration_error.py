@@ -7,14 +7,14 @@ import pytest
 import torch
 from sklearn import metrics
 
-from birdnet_cli.core.engine.evaluation.calibration import (
+from birdnet_cli.core.evaluation.calibration_error import (
     BINS,
     expected_calibration_error,
     negative_log_likelihood,
     reliability_bins,
 )
-from birdnet_cli.core.engine.evaluation.records import Recorder, Records
-from tests.core.engine.evaluation.simulated import digests_of, record, simulate
+from birdnet_cli.core.evaluation.outcomes import Recorder, Records
+from tests.core.evaluation.simulated import digests_of, record, simulate
 
 CLASSES = tuple("abcd")
 

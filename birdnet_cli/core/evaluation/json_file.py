@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation.calibration import BINS
-from birdnet_cli.core.engine.evaluation.duplicates import Copy, Duplicate
-from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.evaluation import Evaluation
-from birdnet_cli.core.engine.evaluation.intervals import CONFIDENCE, Interval, wilson_interval
-from birdnet_cli.core.engine.evaluation.records import KEPT, Records
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.evaluation.calibration_error import BINS
+from birdnet_cli.core.evaluation.evaluation import Evaluation
+from birdnet_cli.core.evaluation.intervals import CONFIDENCE, Estimate, Interval, wilson_interval
+from birdnet_cli.core.evaluation.outcomes import KEPT, Records
+from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate
 
 __all__ = ["METHODS", "describe_evaluation", "read_evaluation", "serialise_evaluation"]
 

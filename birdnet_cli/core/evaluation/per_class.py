@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from birdnet_cli.core.engine.evaluation.estimate import Estimate
-from birdnet_cli.core.engine.evaluation.intervals import Interval, mean_share_interval, wilson_interval
-from birdnet_cli.core.engine.evaluation.records import Records
+from birdnet_cli.core.evaluation.intervals import Estimate, Interval, mean_share_interval, wilson_interval
+from birdnet_cli.core.evaluation.outcomes import Records
 
 __all__ = ["ClassFigures", "Confusion", "count_classes", "macro_precision", "macro_recall", "rank_confusions"]
 

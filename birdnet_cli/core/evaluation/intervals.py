@@ -6,6 +6,7 @@ Approximate Is Better than "Exact" for Interval Estimation of Binomial Proportio
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "CONFIDENCE",
+    "Estimate",
     "Interval",
     "Z",
     "mean_interval",
@@ -95,3 +97,25 @@ def mean_interval(values: NDArray[np.floating[Any]]) -> Interval:
     values = np.asarray(values, np.float64)
     mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / math.sqrt(n)
     return Interval(mean - half, mean + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and its 95% confidence interval.
+
+    Attributes:
+        value: the figure.
+        interval: its limits.
+        part: the numerator, where the figure is a share of counts; else None.
+        whole: the denominator, likewise.
+    """
+
+    value: float
+    interval: Interval
+    part: int | None = None
+    whole: int | None = None
+
+    @classmethod
+    def share(cls, part: int, whole: int) -> "Estimate":
+        """Return part / whole with its Wilson interval; of nothing, 0 with an interval that says so."""
+        return cls(part / whole if whole else 0.0, wilson_interval(part, whole), part, whole)

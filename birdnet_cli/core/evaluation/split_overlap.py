@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from birdnet_cli.core.engine.evaluation.records import Records
+from birdnet_cli.core.evaluation.outcomes import Records
 
 __all__ = ["Copy", "Duplicate", "find_duplicates"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from birdnet_cli.core.engine.evaluation import Evaluation, Recorder
+from birdnet_cli.core.evaluation import Evaluation, Recorder
 
 
 def simulate(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from birdnet_cli.core.engine.evaluation.gates import Gate, Verdict, check_gates, parse_gates, resolve_gates
-from birdnet_cli.core.engine.evaluation.intervals import wilson_interval
 from birdnet_cli.core.errors import UnknownNameError, UsageError
-from tests.core.engine.evaluation.simulated import record
+from birdnet_cli.core.evaluation.gates import Gate, Verdict, check_gates, parse_gates, resolve_gates
+from birdnet_cli.core.evaluation.intervals import wilson_interval
+from tests.core.evaluation.simulated import record
 
 CLASSES = ("001.Fox_Sparrow", "002.Song_Sparrow", "kiwi")
 # Fox Sparrow: 45 of 50 right; Song Sparrow: 10 of 10; two calls of kiwi, no image of it.
