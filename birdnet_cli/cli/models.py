@@ -18,7 +18,7 @@ def list_models(
     from rich.table import Table
 
     from birdnet_cli.cli.console import stdout
-    from birdnet_cli.core.engine import models
+    from birdnet_cli.core.model import library as models
 
     table = Table("model", "classes", "backbone", "descriptor", "head", "size", box=None, header_style="bold")
     for entry in models.list_models(folder):

@@ -12,9 +12,10 @@ from birdnet_cli.core.data.painted_birds import SPECIES, write_painted_birds
 from birdnet_cli.core.engine.contact_sheet import Cell, draw_contact_sheet
 from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.extract import extract
-from birdnet_cli.core.engine.predict import Prediction, load_model, predict
+from birdnet_cli.core.engine.predict import predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.evaluation import Evaluation
+from birdnet_cli.core.model.model import Prediction, load_model
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
 

@@ -6,7 +6,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
 from birdnet_cli.core.engine.lettering import shorten
-from birdnet_cli.core.engine.predict import Prediction
+from birdnet_cli.core.model.model import Prediction
 
 __all__ = ["draw_evidence"]
 

@@ -1,103 +1,20 @@
-"""Images + a model -> where in each image the evidence for a class lies, exactly: the map sums to the logit.
-
-A linear head's descriptor is a scaled sum over positions, and a head on feature maps averages over them, so a logit is
-a sum over positions plus the class's bias. The difference of two logits is such a sum as well: what speaks for one
-look-alike and against the other.
-"""
+"""Evidence maps of predictions -> a figure for each image, and the numbers in one JSON Lines file."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from birdnet_cli.core.data import Batch
 from birdnet_cli.core.engine.evidence_figure import draw_evidence
-from birdnet_cli.core.engine.predict import Model, Prediction
 from birdnet_cli.core.errors import UnknownNameError, UsageError
-from birdnet_cli.core.heads import LinearHead
-from birdnet_cli.core.poolings import divide_evidence
+from birdnet_cli.core.model.evidence import Evidence, explain_logits, logit_biases
+from birdnet_cli.core.model.model import Model, Prediction
 
-__all__ = ["Evidence", "EvidenceWriter", "explain_logits", "logit_biases"]
+__all__ = ["EvidenceWriter"]
 
 LIST_NAME = "evidence.jsonl"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """One image's map.
-
-    Attributes:
-        path: the image.
-        label: the class that the map speaks for.
-        versus: the class that it speaks against, or None.
-        logit: of `label`, less that of `versus`.
-        bias: the part of `logit` that no position contributes to.
-        map: float32 [h, w]; `map.sum() + bias == logit` up to rounding.
-    """
-
-    path: str
-    label: str
-    versus: str | None
-    logit: float
-    bias: float
-    map: Tensor
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the map as a JSON object, rows from the top."""
-        return asdict(self) | {"map": self.map.tolist()}
-
-
-@torch.inference_mode()
-def explain_logits(model: Model, images: Tensor, *, labels: Sequence[int], versus: int | None = None) -> Tensor:
-    """Divide one logit of each image among the positions of the feature map.
-
-    Args:
-        model: from `load_model`.
-        images: uint8 Tensor[N, 3, S, S], transformed.
-        labels: N class indices.
-        versus: a class whose logit is subtracted.
-
-    Returns:
-        Tensor[N, h, w], float32, on the model's device; with the bias of `logit_biases` its sum is the logit.
-    """
-    feature_map = model.describer.feature_map(images)
-    if not isinstance(model.head, LinearHead):
-        return _explain_average(model, feature_map, labels, versus)
-    (pooling,) = model.describer.poolings.values()
-    weight = model.head.weight[list(labels)]  # [N, D]
-    if versus is not None:
-        weight = weight - model.head.weight[versus]
-    evidence = divide_evidence(pooling, feature_map, weight)
-    if model.describer.flip:
-        mirrored = divide_evidence(pooling, model.describer.feature_map(images.flip(-1)), weight)
-        evidence = (evidence + mirrored.flip(-1)) / 2
-    return evidence
-
-
-@torch.inference_mode()
-def logit_biases(model: Model) -> Tensor:
-    """Return the part of each class's logit that no position contributes to: float32 Tensor[K], on the CPU.
-
-    It is b of a linear head, and what a head on feature maps answers to a map of zeros.
-    """
-    if isinstance(model.head, LinearHead):
-        return model.head.bias.cpu()
-    nothing = torch.zeros(1, model.describer.backbone.channels, 1, 1, device=model.describer.device)
-    biases: Tensor = model.head(nothing)[0]
-    return biases.float().cpu()
-
-
-def _explain_average(model: Model, x: Tensor, labels: Sequence[int], versus: int | None) -> Tensor:
-    """Return [N, h, w] of a head that is the mean over positions of a function of each."""
-    N, C, h, w = x.shape
-    each = model.head(x.permute(0, 2, 3, 1).reshape(-1, C, 1, 1)).float().view(N, h, w, -1)
-    each = (each - logit_biases(model).to(each.device)) / (h * w)
-    evidence = torch.stack([one[..., label] for one, label in zip(each, labels, strict=True)])
-    return evidence if versus is None else evidence - each[..., versus]
 
 
 class EvidenceWriter:

@@ -19,10 +19,10 @@ from birdnet_cli.core.engine import demo
 from birdnet_cli.core.engine.contact_sheet import HIT, MISS
 from birdnet_cli.core.engine.demo import DemoReport, run_demo
 from birdnet_cli.core.engine.evaluate import evaluate
-from birdnet_cli.core.engine.model_file import read_description
-from birdnet_cli.core.engine.predict import Model, load_model
 from birdnet_cli.core.errors import CacheError, DataError, WeightsError
 from birdnet_cli.core.evaluation import Evaluation
+from birdnet_cli.core.model.file import read_description
+from birdnet_cli.core.model.model import Model, load_model
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import ExtractSettings
 from tests.core.textures import CLASSES, write_textures

@@ -11,15 +11,16 @@ from torch.nn.functional import cross_entropy
 from birdnet_cli.core.data import decode_image, open_dataset
 from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.finetune import FinetuneReport, finetune
-from birdnet_cli.core.engine.model_file import read_description
-from birdnet_cli.core.engine.models import find_model
-from birdnet_cli.core.engine.predict import load_model, predict
+from birdnet_cli.core.engine.predict import predict
 from birdnet_cli.core.errors import (
     DataError,
     NumericsError,
     TrainingInterruptedError,
     UsageError,
 )
+from birdnet_cli.core.model.file import read_description
+from birdnet_cli.core.model.library import find_model
+from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 from tests.core.engine.training.quick import SMALL_NETWORK, StopAtOnce, quick_settings, read_rows
 from tests.core.textures import write_textures

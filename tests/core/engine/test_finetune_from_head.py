@@ -11,14 +11,14 @@ from torch.nn.functional import cross_entropy
 from birdnet_cli.core.data import decode_image, open_dataset
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.finetune import finetune
-from birdnet_cli.core.engine.model_file import read_model_file, write_model_file
-from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import (
     ModelFileError,
     TrainingInterruptedError,
     UsageError,
 )
+from birdnet_cli.core.model.file import read_model_file, write_model_file
+from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, resolve_settings
 from tests.core.engine.training.quick import StopAtOnce, quick_settings
 from tests.core.textures import small_settings, write_textures

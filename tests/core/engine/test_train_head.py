@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine.extract import ExtractReport, extract
-from birdnet_cli.core.engine.model_file import read_description, read_model_file
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import DataError, NumericsError, UnknownNameError, UsageError, WeightsError
 from birdnet_cli.core.heads import HalfWeight, LinearHead
 from birdnet_cli.core.heads.solver import grouped_folds
+from birdnet_cli.core.model.file import read_description, read_model_file
 from birdnet_cli.core.progress import Advance, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import POOLINGS, small_settings, write_textures

@@ -8,20 +8,20 @@ import torch
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.backbones.recorded_weights import find_weights
-from birdnet_cli.core.engine.model_file import ModelDescription
-from birdnet_cli.core.engine.model_parts import (
+from birdnet_cli.core.engine.training.classifier import Classifier
+from birdnet_cli.core.engine.training.heads import describe_head
+from birdnet_cli.core.engine.training.init_from import order_classes
+from birdnet_cli.core.engine.training.watch import TrainingProgress
+from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, TrainableHead, create_map_head
+from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model.modules import (
     create_model_parts,
     create_trunk,
     map_head_options,
     network_preprocessing,
     wrap_features,
 )
-from birdnet_cli.core.engine.predict import load_model
-from birdnet_cli.core.engine.training.classifier import Classifier
-from birdnet_cli.core.engine.training.heads import describe_head
-from birdnet_cli.core.engine.training.init_from import order_classes
-from birdnet_cli.core.engine.training.watch import TrainingProgress
-from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, TrainableHead, create_map_head
 from birdnet_cli.core.networks import create_network
 from birdnet_cli.core.poolings import create_pooling
 from birdnet_cli.core.provenance import public_source

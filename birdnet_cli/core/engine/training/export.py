@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.engine.model_file import write_model_file
 from birdnet_cli.core.engine.training.assembly import Assembled
+from birdnet_cli.core.model.file import write_model_file
 from birdnet_cli.core.tensor_file import hash_tensors
 
 __all__ = ["write_classifier"]

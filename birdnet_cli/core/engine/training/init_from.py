@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from birdnet_cli.core.engine.model_file import ModelDescription
-from birdnet_cli.core.engine.model_parts import Head
 from birdnet_cli.core.errors import ModelFileError, UsageError
+from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.model.modules import Head
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import FinetuneSettings
 

@@ -9,7 +9,6 @@ import torch
 
 from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatches, open_dataset
 from birdnet_cli.core.device import dtype_name
-from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.engine.training.arithmetic import create_scaler, reproducible, resolve_training_precision
 from birdnet_cli.core.engine.training.assembly import Assembled, assemble, rebuild
 from birdnet_cli.core.engine.training.checkpoint import Checkpoint, load_checkpoint, prune_checkpoints
@@ -31,6 +30,7 @@ from birdnet_cli.core.engine.training.trainer import Trainer
 from birdnet_cli.core.engine.training.update import Updater
 from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.engine.model_file import read_description
 from birdnet_cli.core.engine.training.init_from import adopt_settings
 from birdnet_cli.core.engine.training.resume import agree_settings
 from birdnet_cli.core.engine.training.schedule import check_schedule
+from birdnet_cli.core.model.file import read_description
 from birdnet_cli.core.networks import describe_network
 from birdnet_cli.core.recipe import FinetuneSettings
 

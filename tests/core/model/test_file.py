@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from birdnet_cli.core import tensor_file
-from birdnet_cli.core.engine.model_file import read_description, read_model_file, write_model_file
-from birdnet_cli.core.engine.predict import load_model
 from birdnet_cli.core.errors import ModelFileError
+from birdnet_cli.core.model.file import read_description, read_model_file, write_model_file
+from birdnet_cli.core.model.model import load_model
 from tests.core.small_model import DESCRIPTION
 
 TENSORS = {

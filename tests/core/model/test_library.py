@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from birdnet_cli.core.engine.model_file import write_model_file
-from birdnet_cli.core.engine.models import find_model, list_models
 from birdnet_cli.core.errors import ModelFileError
+from birdnet_cli.core.model.file import write_model_file
+from birdnet_cli.core.model.library import find_model, list_models
 from tests.core.small_model import DESCRIPTION
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from birdnet_cli.core.engine.model_file import ModelDescription, read_description
 from birdnet_cli.core.errors import ModelFileError
+from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.model.file import read_description
 from birdnet_cli.core.poolings import pooling_name
 
 __all__ = ["ModelEntry", "find_model", "list_models"]

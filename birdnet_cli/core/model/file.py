@@ -8,89 +8,20 @@ Nothing in the file is executed when it is read.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors
-from pydantic import ValidationError
 from torch import Tensor
 
 from birdnet_cli.core.errors import ModelFileError, UsageError
-from birdnet_cli.core.recipe import PoolingSettings, TransformSettings
+from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.tensor_file import write_tensors
 
-__all__ = ["ModelDescription", "hash_model_file", "read_description", "read_model_file", "write_model_file"]
+__all__ = ["hash_model_file", "read_description", "read_model_file", "write_model_file"]
 
-FORMAT = 1
 METADATA_KEY = "fbn_model"
 GROUPS = ("head", "pooling", "backbone")
-HEADER_FIELDS = {
-    "classes": list, "backbone": dict, "transform": dict, "flip": bool, "pooling": dict, "head": dict,
-    "provenance": dict,
-}  # fmt: skip
-BACKBONE_FIELDS = {"backbone": str, "layer": str, "weights_sha256": str, "preprocessing": dict, "embedded": bool}
-
-
-@dataclass(frozen=True)
-class ModelDescription:
-    """What a model file's header says.
-
-    Attributes:
-        classes: class names; logit k belongs to `classes[k]`.
-        backbone: `backbone` (its name), `layer`, `weights_sha256`, `weights_source`, `preprocessing`, `embedded`; and
-            `network`, the settings of a network of `core.networks`.
-        transform: how an image becomes the backbone's input.
-        flip: whether descriptors average over the mirrored image.
-        pooling: the descriptor; None where the head takes the feature map.
-        head: `head`, `C`, `class_weights`, `temperature`, `cross_validation`; of a fine-tuned model `finetune`, `step`
-            and `validation`, and `map`, the settings of a head that takes the feature map.
-        provenance: fbn and torch versions, fingerprint of the cache that the head was solved on.
-    """
-
-    classes: tuple[str, ...]
-    backbone: dict[str, Any]
-    transform: TransformSettings
-    flip: bool
-    pooling: PoolingSettings | None
-    head: dict[str, Any]
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the header's JSON document."""
-        pooling = self.pooling.model_dump() if self.pooling is not None else None
-        document = asdict(self) | {"transform": self.transform.model_dump(), "pooling": pooling}
-        return {"format": FORMAT} | document
-
-    @classmethod
-    def from_json(cls, document: Any) -> "ModelDescription":
-        """Validate a header's JSON document.
-
-        Raises:
-            ModelFileError: another format version, a missing or a malformed field, all of them named.
-        """
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            found = document.get("format") if isinstance(document, dict) else type(document).__name__
-            raise ModelFileError(f"model format {found!r}; this version of fbn reads format {FORMAT}")
-        # Without a pooling the head takes the feature map; that must be said, not left out.
-        pooled = "pooling" not in document or document["pooling"] is not None
-        required = HEADER_FIELDS if pooled else {key: kind for key, kind in HEADER_FIELDS.items() if key != "pooling"}
-        _require_fields("the header", document, required)
-        if not all(isinstance(name, str) for name in document["classes"]):
-            raise ModelFileError("the header's class names are not all text")
-        _require_fields("the header's backbone", document["backbone"], BACKBONE_FIELDS)
-        _require_fields("the header's head", document["head"], {"head": str})
-        try:
-            transform = TransformSettings.model_validate(document["transform"])
-            stored = document["pooling"]
-            pooling = PoolingSettings.model_validate(stored) if stored is not None else None
-        except ValidationError as error:
-            raise ModelFileError(f"the header's settings are not valid: {error.errors()[0]['msg']}") from error
-        return cls(
-            tuple(document["classes"]), document["backbone"], transform, document["flip"], pooling, document["head"],
-            document["provenance"],
-        )  # fmt: skip
 
 
 def write_model_file(path: Path, description: ModelDescription, tensors: dict[str, dict[str, Tensor]]) -> str:
@@ -186,9 +117,3 @@ def _describe(path: Path, metadata: dict[str, str] | None) -> ModelDescription:
         raise ModelFileError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: the header is not JSON: {error}") from error
-
-
-def _require_fields(where: str, document: dict[str, Any], expected: Mapping[str, type]) -> None:
-    wrong = [key for key, kind in expected.items() if not isinstance(document.get(key), kind)]
-    if wrong:
-        raise ModelFileError(f"{where} lacks or mistypes: {', '.join(wrong)}")

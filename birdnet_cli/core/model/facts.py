@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
-from birdnet_cli.core.engine.predict import Model
 from birdnet_cli.core.heads import LinearHead
+from birdnet_cli.core.model.model import Model
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.provenance import software_versions
 

@@ -7,9 +7,9 @@ import torch
 from pydantic import ValidationError
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, WeightSet, create_backbone
-from birdnet_cli.core.engine.model_file import ModelDescription
 from birdnet_cli.core.errors import ModelFileError
 from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, create_map_head
+from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.networks import create_network, describe_network
 from birdnet_cli.core.poolings import Pooling, create_pooling
 from birdnet_cli.core.recipe import MapHeadSettings, NetworkSettings
