@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.extract import extract
+from birdnet_cli.core.features.run import ExtractReport
 from tests.core.textures import small_settings, write_textures
 
 

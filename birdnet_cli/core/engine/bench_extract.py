@@ -13,9 +13,9 @@ import torch
 from birdnet_cli.core.backbones import resolve_precision
 from birdnet_cli.core.data import open_dataset
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.extract import run_extraction
-from birdnet_cli.core.engine.extraction import Extraction
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.features.extraction import Extraction
+from birdnet_cli.core.features.run import run_extraction
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import ExtractSettings
 

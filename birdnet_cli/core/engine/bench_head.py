@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
-from birdnet_cli.core.engine.cached_rows import choose_descriptor, needs_standardizing
 from birdnet_cli.core.engine.rival_heads import RIVALS, TOLERANCE, create_rival, fit_rival
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.features.cached_rows import choose_descriptor, needs_standardizing
 from birdnet_cli.core.heads import fit_head
 from birdnet_cli.core.heads.solver import create_loss, measure_moments
 from birdnet_cli.core.heads.solver.row_source import centred_chunks

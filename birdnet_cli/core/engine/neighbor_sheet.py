@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, decode_image, read_sample
 from birdnet_cli.core.data.sources import list_samples
-from birdnet_cli.core.engine.cache_origin import find_samples
 from birdnet_cli.core.engine.lettering import shorten, wrap
 from birdnet_cli.core.engine.neighbors import Neighborhood
 from birdnet_cli.core.errors import FbnError
+from birdnet_cli.core.features.origin import find_samples
 
 __all__ = ["draw_neighbor_sheet"]
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, Transform, load_batches
 from birdnet_cli.core.data.sources import expand_sources, list_samples
-from birdnet_cli.core.engine.cache_origin import read_origin, rebuild_describer
-from birdnet_cli.core.engine.cached_rows import choose_descriptor
-from birdnet_cli.core.engine.describer import Describer
 from birdnet_cli.core.errors import CacheError, UsageError
+from birdnet_cli.core.features.cached_rows import choose_descriptor
+from birdnet_cli.core.features.extractor import Describer
+from birdnet_cli.core.features.origin import read_origin, rebuild_describer
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["Neighbor", "Neighborhood", "find_neighbors"]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows
 from birdnet_cli.core.data import Transform, load_batches
-from birdnet_cli.core.engine.cache_origin import find_samples, read_origin, rebuild_describer
 from birdnet_cli.core.errors import CacheError
+from birdnet_cli.core.features.origin import find_samples, read_origin, rebuild_describer
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["repair_cache"]

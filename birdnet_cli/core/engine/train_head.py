@@ -14,9 +14,9 @@ from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.data import group_images
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.cache_origin import CacheOrigin, read_origin, rebuild_backbone
-from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.features.cached_rows import CachedRows, choose_descriptor, needs_standardizing
+from birdnet_cli.core.features.origin import CacheOrigin, read_origin, rebuild_backbone
 from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head, stored_weight
 from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.model.file import write_model_file

@@ -13,8 +13,8 @@ from birdnet_cli.core.backbones import Preprocessing, WeightSet
 from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.data import Batch, Sample, Transform
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.describer import Describer
 from birdnet_cli.core.errors import FbnError, ModelFileError
+from birdnet_cli.core.features.extractor import Describer
 from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.model.file import hash_model_file, read_model_file
 from birdnet_cli.core.model.modules import Head, create_model_parts, create_trunk

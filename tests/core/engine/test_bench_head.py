@@ -8,9 +8,9 @@ import pytest
 
 from birdnet_cli.core.engine import bench_head as module
 from birdnet_cli.core.engine.bench_head import HeadComparison, bench_head
-from birdnet_cli.core.engine.extract import ExtractReport
 from birdnet_cli.core.engine.rival_heads import create_rival, fit_rival
 from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
+from birdnet_cli.core.features.run import ExtractReport
 
 
 @pytest.mark.parametrize("pooling", ["bilinear", "max"])

@@ -12,11 +12,12 @@ import torch
 
 from birdnet_cli.core.data import read_image_file
 from birdnet_cli.core.engine.evaluate import evaluate
-from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.predict import predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ImageError
 from birdnet_cli.core.evaluation import Copy, Duplicate
+from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model.facts import describe_model
 from birdnet_cli.core.model.model import Model, load_model
 from birdnet_cli.core.progress import Advance

@@ -10,11 +10,12 @@ from PIL import Image, ImageChops
 
 from birdnet_cli.core.engine.evidence_figure import draw_evidence
 from birdnet_cli.core.engine.explain import EvidenceWriter
-from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.finetune import finetune
 from birdnet_cli.core.engine.predict import predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model.evidence import explain_logits, logit_biases
 from birdnet_cli.core.model.model import Guess, Model, Prediction, load_model
 from birdnet_cli.core.recipe import HeadSettings

@@ -12,8 +12,9 @@ import torch
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Transform, decode_image
-from birdnet_cli.core.engine.extract import ExtractReport, extract, prepare_extraction, run_extraction
+from birdnet_cli.core.engine.extract import extract, prepare_extraction
 from birdnet_cli.core.errors import CacheError, DataError, UsageError
+from birdnet_cli.core.features.run import ExtractReport, run_extraction
 from birdnet_cli.core.recipe import TransformSettings
 from tests.core.textures import POOLINGS, small_settings, write_textures
 

@@ -9,9 +9,10 @@ import pytest
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine.cache_report import describe_cache, find_damage
-from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.repair import repair_cache
 from birdnet_cli.core.errors import CacheError, WeightsError
+from birdnet_cli.core.features.run import ExtractReport
 from tests.core.textures import POOLINGS, flip_byte, small_settings, write_textures
 
 ROW = 17

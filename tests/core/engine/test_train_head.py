@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.engine.extract import ExtractReport, extract
+from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import DataError, NumericsError, UnknownNameError, UsageError, WeightsError
+from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.heads import HalfWeight, LinearHead
 from birdnet_cli.core.heads.solver import grouped_folds
 from birdnet_cli.core.model.file import read_description, read_model_file

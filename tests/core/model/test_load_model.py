@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from birdnet_cli.core.engine.extract import ExtractReport
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ModelFileError
+from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model.file import read_description
 from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import HeadSettings

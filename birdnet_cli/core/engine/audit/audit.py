@@ -22,8 +22,8 @@ from birdnet_cli.core.engine.audit.findings import (
     find_outliers,
 )
 from birdnet_cli.core.engine.audit.likeness import compare_images
-from birdnet_cli.core.engine.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.features.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.heads import OutOfFold, choose_solver, predict_out_of_fold
 from birdnet_cli.core.progress import FractionStages, Progress, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings

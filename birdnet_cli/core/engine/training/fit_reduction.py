@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from birdnet_cli.core.data import Sample
-from birdnet_cli.core.engine.describer import Describer
-from birdnet_cli.core.engine.fit_poolings import fit_reductions
 from birdnet_cli.core.engine.training.classifier import Classifier
 from birdnet_cli.core.engine.training.fit_images import load_fit_images
 from birdnet_cli.core.engine.training.processes import Processes
 from birdnet_cli.core.engine.training.watch import TrainingProgress
+from birdnet_cli.core.features.extractor import Describer
+from birdnet_cli.core.features.fit_poolings import fit_reductions
 from birdnet_cli.core.recipe import FinetuneSettings
 
 __all__ = ["fit_reduction"]

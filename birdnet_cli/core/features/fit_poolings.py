@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from birdnet_cli.core.cache import Parts, State
+from birdnet_cli.core.cache import Parts
 from birdnet_cli.core.data import Batch
-from birdnet_cli.core.engine.describer import Describer, unselected
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.features.extractor import Describer, unselected
 from birdnet_cli.core.poolings import PcaAccumulator, VarianceAccumulator, pooling_name
 from birdnet_cli.core.recipe import PoolingSettings
 
-__all__ = ["fit_reductions", "load_poolings", "pooling_states", "select_components"]
+__all__ = ["fit_reductions", "select_components"]
 
 
 def fit_reductions(describer: Describer, batches: Iterable[Batch]) -> None:
@@ -35,22 +35,6 @@ def fit_reductions(describer: Describer, batches: Iterable[Batch]) -> None:
     for pooling in describer.poolings.values():
         if pooling.reduction is not None:
             pooling.reduction.load(*accumulator.fit(len(pooling.reduction.bias)))
-
-
-def pooling_states(describer: Describer) -> State:
-    """Return descriptor -> tensor name -> array of everything that its poolings were fitted to or drew."""
-    return {
-        name: {key: tensor.cpu().numpy() for key, tensor in pooling.state_dict().items()}
-        for name, pooling in describer.poolings.items()
-        if pooling.state_dict()
-    }
-
-
-def load_poolings(describer: Describer, state: State) -> None:
-    """Give poolings what `pooling_states` returned."""
-    for name, tensors in state.items():
-        if name in describer.poolings:
-            describer.poolings[name].load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
 
 
 def select_components(parts: Parts, requested: Mapping[str, PoolingSettings]) -> dict[str, tuple[str, np.ndarray]]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.engine.cache_origin import read_origin
-from birdnet_cli.core.engine.extract import ExtractReport
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import CacheError
+from birdnet_cli.core.features.origin import read_origin
+from birdnet_cli.core.features.run import ExtractReport
 
 STRANGE = {
     "a layer that is no text": ({"layer": None}, r"not one of fbn extract: layer: Input should be a valid string"),

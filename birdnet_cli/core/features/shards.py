@@ -10,9 +10,9 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from birdnet_cli.core.cache import STATUS_FAILED, Parts
 from birdnet_cli.core.data import ImageDataset
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.extraction import Extraction
-from birdnet_cli.core.engine.fit_poolings import load_poolings
 from birdnet_cli.core.errors import DataError, FbnError
+from birdnet_cli.core.features.extraction import Extraction
+from birdnet_cli.core.features.extractor import load_poolings
 from birdnet_cli.core.progress import Progress
 from birdnet_cli.core.recipe import ExtractSettings
 

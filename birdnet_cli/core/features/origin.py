@@ -12,8 +12,8 @@ from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.describer import Describer, build_poolings
 from birdnet_cli.core.errors import CacheError, ModelFileError
+from birdnet_cli.core.features.extractor import Describer, build_poolings
 from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.recipe import TransformSettings
 

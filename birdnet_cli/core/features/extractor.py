@@ -6,11 +6,17 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.backbones import Backbone, autocast_for, resolve_precision
+from birdnet_cli.core.cache import State
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.poolings import Pooling, create_pooling, parse_pooling, pooling_name
+from birdnet_cli.core.poolings import (
+    Pooling,
+    create_pooling,
+    parse_pooling,
+    pooling_name,
+)
 from birdnet_cli.core.recipe import ExtractSettings, PoolingSettings
 
-__all__ = ["Describer", "build_poolings", "requested_poolings", "unselected"]
+__all__ = ["Describer", "build_poolings", "load_poolings", "pooling_states", "requested_poolings", "unselected"]
 
 
 class Describer:
@@ -96,3 +102,19 @@ def build_poolings(requested: Mapping[str, PoolingSettings], backbone: Backbone)
 def _require(requested: list[PoolingSettings], names: set[str], flag: str) -> None:
     if not any(one.name in names for one in requested):
         raise UsageError(f"{flag} applies to {' and '.join(sorted(names))} poolings; --pooling has none")
+
+
+def pooling_states(describer: Describer) -> State:
+    """Return descriptor -> tensor name -> array of everything that its poolings were fitted to or drew."""
+    return {
+        name: {key: tensor.cpu().numpy() for key, tensor in pooling.state_dict().items()}
+        for name, pooling in describer.poolings.items()
+        if pooling.state_dict()
+    }
+
+
+def load_poolings(describer: Describer, state: State) -> None:
+    """Give poolings what `pooling_states` returned."""
+    for name, tensors in state.items():
+        if name in describer.poolings:
+            describer.poolings[name].load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})

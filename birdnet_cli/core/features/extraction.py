@@ -10,8 +10,8 @@ from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.cache import CachePlan, estimate_space
 from birdnet_cli.core.data import Batch, ImageDataset, Transform, load_batches
 from birdnet_cli.core.device import resolve_device
-from birdnet_cli.core.engine.describer import Describer, build_poolings, requested_poolings, unselected
 from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.features.extractor import Describer, build_poolings, requested_poolings, unselected
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.progress import Progress
 from birdnet_cli.core.provenance import public_source, software_versions

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from birdnet_cli.core.engine import shard_pass
-from birdnet_cli.core.engine.extract import prepare_extraction, run_extraction
-from birdnet_cli.core.engine.shard_pass import require_few_failures
+from birdnet_cli.core.engine.extract import prepare_extraction
 from birdnet_cli.core.errors import DataError, FbnError
+from birdnet_cli.core.features import shards as shard_pass
+from birdnet_cli.core.features.run import run_extraction
+from birdnet_cli.core.features.shards import require_few_failures
 from tests.core.textures import small_settings
 
 TRACEBACK = (

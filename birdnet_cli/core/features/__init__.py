@@ -1,0 +1,1 @@
+"""Images -> descriptors -> feature cache, and cached rows back to heads."""
