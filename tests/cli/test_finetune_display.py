@@ -8,7 +8,7 @@ from rich.console import Console
 
 from birdnet_cli.cli import finetune_display
 from birdnet_cli.cli.finetune_display import TrainingDisplay
-from birdnet_cli.core.engine.training.watch import Moment
+from birdnet_cli.core.training.progress import Moment
 
 
 def moment(step: int, *, logged: bool = False) -> Moment:

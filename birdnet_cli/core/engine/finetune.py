@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from birdnet_cli.core.engine.training.job import FinetuneReport, Job, run_job
-from birdnet_cli.core.engine.training.launch import launch
-from birdnet_cli.core.engine.training.processes import joined_processes, under_launcher
-from birdnet_cli.core.engine.training.settle import settle_settings
-from birdnet_cli.core.engine.training.watch import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
+from birdnet_cli.core.training.distributed import joined_processes, under_launcher
+from birdnet_cli.core.training.launch import launch
+from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingProgress
+from birdnet_cli.core.training.run import FinetuneReport, Job, run_job
+from birdnet_cli.core.training.setup.settings import settle_settings
 
 __all__ = ["FinetuneReport", "finetune"]
 
@@ -36,7 +36,7 @@ def finetune(
 
     Args:
         data: a data set of images.
-        output: the run directory; see `core.engine.training.run_directory`.
+        output: the run directory; see `core.training.run_folder.run_directory`.
         settings: everything that decides what is learned.
         data_format: a name of `core.data.list_formats`, or `auto`.
         bbox: crop to the data set's bounding boxes.

@@ -19,8 +19,8 @@ from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model.evidence import explain_logits, logit_biases
 from birdnet_cli.core.model.model import Guess, Model, Prediction, load_model
 from birdnet_cli.core.recipe import HeadSettings
-from tests.core.engine.training.quick import quick_settings
 from tests.core.textures import small_settings
+from tests.core.training.quick import quick_settings
 
 HEAD = HeadSettings(C=1000.0, calibrate=False)
 NAMES = ["max", "avg", "bilinear", "bilinear-reduce8", "bilinear-variance50", "compact-d64"]

@@ -20,8 +20,8 @@ from birdnet_cli.core.errors import (
 from birdnet_cli.core.model.file import read_model_file, write_model_file
 from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, resolve_settings
-from tests.core.engine.training.quick import StopAtOnce, quick_settings
 from tests.core.textures import small_settings, write_textures
+from tests.core.training.quick import StopAtOnce, quick_settings
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from birdnet_cli.core.engine.finetune import finetune
 from birdnet_cli.core.errors import FbnError, UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
 from tests.cli.command_line import RUN, environment
-from tests.core.engine.training.quick import quick_settings, read_rows, same_tensors
+from tests.core.training.quick import quick_settings, read_rows, same_tensors
 
 LONG = {"epochs": 6, "batch_size": 4, "checkpoint_steps": 3, "head": "bilinear", "ema_decay": 0.9, "momentum": 0.9}
 OPTIONS = [option for key, value in LONG.items() for option in ("--set", f"finetune.{key}={value}")]

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from birdnet_cli.core.engine.finetune import FinetuneReport, finetune
-from birdnet_cli.core.engine.training.watch import Moment, SilentTrainingProgress
 from birdnet_cli.core.errors import (
     CheckpointError,
     TrainingInterruptedError,
 )
 from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
-from tests.core.engine.training.quick import SMALL_NETWORK, quick_settings, read_rows, same_tensors
+from birdnet_cli.core.training.progress import Moment, SilentTrainingProgress
 from tests.core.textures import write_textures
+from tests.core.training.quick import SMALL_NETWORK, quick_settings, read_rows, same_tensors
 
 
 class StopAt(SilentTrainingProgress):

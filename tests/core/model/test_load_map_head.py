@@ -14,7 +14,7 @@ from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model.file import read_description
 from birdnet_cli.core.model.library import list_models
 from birdnet_cli.core.model.model import load_model
-from tests.core.engine.training.quick import quick_settings
+from tests.core.training.quick import quick_settings
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Full-network training: from settings and images to a run directory with models."""

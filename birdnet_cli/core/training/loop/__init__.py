@@ -1,0 +1,1 @@
+"""The training loop: updates, validations, schedule, and what guards them."""

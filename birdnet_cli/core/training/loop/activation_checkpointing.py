@@ -1,0 +1,95 @@
+"""Activation checkpointing: a network runs in segments, and the backward pass computes each again from its input.
+
+Of a network of n layers, about sqrt(n) segments keep the fewest activations: their inputs, and those inside one.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from torch import Tensor, fx, nn
+from torch.fx.passes.split_module import split_module
+from torch.utils.checkpoint import checkpoint
+
+from birdnet_cli.core.backbones import Backbone
+from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.training.loop.batchnorm_statistics import NormStatistics
+
+__all__ = ["recompute_activations"]
+
+
+def recompute_activations(backbone: Backbone) -> Callable[[Tensor], Tensor]:
+    """Return what computes `backbone(images)` in training with less memory and one more forward pass.
+
+    Parameters stay the backbone's own, under their names. Random draws are repeated, and BatchNorm's statistics are
+    counted once.
+
+    Args:
+        backbone: VGG, or one of torchvision's classifiers.
+
+    Raises:
+        UsageError: a network whose structure is not known.
+    """
+    network = backbone.network
+    if isinstance(network, fx.GraphModule):
+        run = _divide_graph(network, backbone.layer)
+    elif isinstance(network, nn.Sequential):
+        run = _divide_sequence(network)
+    else:
+        raise UsageError(f"finetune.checkpoint_activations: how {backbone.name} could be divided is not known")
+    return lambda images: run(backbone.preprocessing.apply(images))
+
+
+def _divide_sequence(network: nn.Sequential) -> Callable[[Tensor], Tensor]:
+    layers: list[nn.Module] = []
+    for part in network:
+        layers.extend(part if isinstance(part, nn.Sequential) else [part])
+    size = math.ceil(math.sqrt(len(layers)))
+    segments = [_recomputed(nn.Sequential(*layers[start : start + size])) for start in range(0, len(layers), size)]
+
+    def run(x: Tensor) -> Tensor:
+        for segment in segments:
+            x = segment(x)
+        return x
+
+    return run
+
+
+def _divide_graph(network: fx.GraphModule, layer: str) -> Callable[[Tensor], Tensor]:
+    was_training = network.training
+    # A feature extractor has a graph for training and one for evaluation.
+    network.train()
+    order = {node: place for place, node in enumerate(network.graph.nodes)}
+    count = math.ceil(math.sqrt(len(order)))
+    divided = split_module(network, network, lambda node: order[node] * count // len(order), keep_original_order=True)
+    network.train(was_training)
+    for name, segment in list(divided.named_children()):
+        if name.startswith("submod_"):
+            segment.forward = _recomputed(segment)
+    return lambda x: divided(x)[layer]
+
+
+def _recomputed(segment: nn.Module) -> Callable[..., Tensor]:
+    forward = segment.forward
+
+    def fresh(*inputs: Tensor) -> Tensor:
+        # A segment may begin with an operation in place, which a second pass must not see done.
+        result: Tensor = forward(*(one.clone() for one in inputs))
+        return result
+
+    def run(*inputs: Tensor) -> Tensor:
+        result: Tensor = checkpoint(
+            fresh, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(segment))
+        )
+        return result
+
+    return run
+
+
+@contextmanager
+def _statistics_kept(segment: nn.Module) -> Iterator[None]:
+    statistics = NormStatistics(segment)
+    try:
+        yield
+    finally:
+        statistics.restore()

@@ -1,0 +1,1 @@
+"""What a training begins with: settled settings, divided images, a classifier with its optimiser."""
