@@ -35,7 +35,7 @@ def bench_extract(
     """Time the whole extraction pipeline against the backbone alone, in bfloat16 and float32, interleaved."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_rates
-    from birdnet_cli.core.engine.bench_extract import bench_extract as run
+    from birdnet_cli.core.bench.extraction import bench_extract as run
     from birdnet_cli.core.recipe import ExtractSettings, resolve_settings
 
     flags = {
@@ -72,8 +72,8 @@ def bench_ops(
     """Time the ops against the usual ways of writing them, beside a matrix product and a copy on this machine."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_op_report
-    from birdnet_cli.core.engine.bench_ops import bench_ops as run
-    from birdnet_cli.core.engine.bench_ops import list_contenders, list_op_benches, parse_shapes
+    from birdnet_cli.core.bench.ops import bench_ops as run
+    from birdnet_cli.core.bench.ops import list_contenders, list_op_benches, parse_shapes
 
     ops = op.split(",") if op else list_op_benches()
     if quick:
@@ -106,7 +106,7 @@ def bench_data(
     """Time reading, decoding and resizing: all of it in processes, and each step alone in one."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_data_rates
-    from birdnet_cli.core.engine.bench_data import bench_data as run
+    from birdnet_cli.core.bench.data import bench_data as run
 
     rates = run(
         data,
@@ -142,7 +142,7 @@ def bench_head(
     """Time the exact head against scikit-learn's LinearSVC or LogisticRegression on the same descriptors."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_head_comparison
-    from birdnet_cli.core.engine.bench_head import bench_head as run
+    from birdnet_cli.core.bench.head import bench_head as run
 
     found = run(
         cache,

@@ -160,8 +160,8 @@ def audit(
     """Look for likely label errors, near-duplicates and outliers, from the descriptors alone."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_audit
-    from birdnet_cli.core.engine.audit import audit_cache, write_audit
-    from birdnet_cli.core.engine.report import require_report_extra
+    from birdnet_cli.core.engine.audit import audit_cache
+    from birdnet_cli.core.report import require_report_extra, write_audit
 
     if output is not None:
         require_report_extra()

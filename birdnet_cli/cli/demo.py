@@ -23,7 +23,7 @@ def demo(
     """Paint look-alike birds, then extract, train and predict: a few minutes, offline."""
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_demo
-    from birdnet_cli.core.engine.demo import run_demo
+    from birdnet_cli.core.demo.demo import run_demo
 
     print_demo(
         run_demo(

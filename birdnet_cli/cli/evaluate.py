@@ -58,10 +58,10 @@ def evaluate(
     from birdnet_cli.cli.evaluation_tables import print_evaluation, print_verdicts
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.evaluate import evaluate as run
-    from birdnet_cli.core.engine.report import require_report_extra, write_report
     from birdnet_cli.core.evaluation import check_gates, parse_gates, resolve_gates, serialise_evaluation
+    from birdnet_cli.core.model import load_model
     from birdnet_cli.core.model.library import find_model
-    from birdnet_cli.core.model.model import load_model
+    from birdnet_cli.core.report import require_report_extra, write_report
 
     # Whatever is wrong with the request is said before the work, not after it.
     gates = parse_gates(fail_under or ())

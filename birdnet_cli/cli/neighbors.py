@@ -50,9 +50,9 @@ def neighbors(
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.tables import print_neighbors
     from birdnet_cli.core.atomic import replace_atomically
-    from birdnet_cli.core.engine.neighbor_sheet import draw_neighbor_sheet
     from birdnet_cli.core.engine.neighbors import find_neighbors
     from birdnet_cli.core.errors import UsageError
+    from birdnet_cli.core.report.pictures.neighbor_sheet import draw_neighbor_sheet
 
     if sheet is not None and images is None:
         raise UsageError("--sheet draws cached images, which the cache does not hold: give --images DATA as well")

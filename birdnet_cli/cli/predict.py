@@ -45,11 +45,11 @@ def predict(
     from birdnet_cli.cli.console import ConsoleProgress
     from birdnet_cli.cli.prediction_formats import write_predictions
     from birdnet_cli.core.atomic import replace_atomically
-    from birdnet_cli.core.engine.explain import EvidenceWriter
     from birdnet_cli.core.engine.predict import predict as run
     from birdnet_cli.core.errors import UsageError
+    from birdnet_cli.core.model import load_model
     from birdnet_cli.core.model.library import find_model
-    from birdnet_cli.core.model.model import load_model
+    from birdnet_cli.core.report.evidence_files import EvidenceWriter
 
     if versus is not None and explain is None:
         raise UsageError("--versus says what --explain compares with: give --explain DIR as well")

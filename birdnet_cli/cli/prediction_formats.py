@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from birdnet_cli.cli.console import PIPE_WIDTH
-from birdnet_cli.core.model.model import Prediction
+from birdnet_cli.core.model import Prediction
 from birdnet_cli.core.spreadsheet import text_cell
 
 __all__ = ["write_predictions"]

@@ -9,12 +9,12 @@ from rich.text import Text
 from birdnet_cli.cli.console import stderr, stdout
 
 if TYPE_CHECKING:
+    from birdnet_cli.core.bench.data import DataRates
+    from birdnet_cli.core.bench.extraction import PipelineRates
+    from birdnet_cli.core.bench.head import HeadComparison
+    from birdnet_cli.core.bench.ops import OpReport, PassRow
+    from birdnet_cli.core.demo.demo import DemoReport
     from birdnet_cli.core.engine.audit import Audit
-    from birdnet_cli.core.engine.bench_data import DataRates
-    from birdnet_cli.core.engine.bench_extract import PipelineRates
-    from birdnet_cli.core.engine.bench_head import HeadComparison
-    from birdnet_cli.core.engine.bench_ops import OpReport, PassRow
-    from birdnet_cli.core.engine.demo import DemoReport
     from birdnet_cli.core.engine.doctor import Check
     from birdnet_cli.core.engine.neighbors import Neighborhood
     from birdnet_cli.core.engine.train_head import TrainedHead

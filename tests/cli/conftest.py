@@ -13,7 +13,7 @@ import pytest
 from birdnet_cli.cli.app import main
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.train_head import train_head
-from birdnet_cli.core.model.file import read_model_file, write_model_file
+from birdnet_cli.core.model import read_model_file, write_model_file
 from birdnet_cli.core.recipe import HeadSettings
 from tests.cli.command_line import KEPT, Finished
 from tests.core.textures import small_settings, write_textures

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from birdnet_cli.core.engine import bench_data as data_module
-from birdnet_cli.core.engine import bench_extract as module
-from birdnet_cli.core.engine import bench_ops as bench_ops_package
-from birdnet_cli.core.engine.bench_data import DataRates
-from birdnet_cli.core.engine.bench_extract import PipelineRates
-from birdnet_cli.core.engine.bench_ops import Ceilings, OpReport, OpRow, PassRow, measure
+from birdnet_cli.core.bench import data as data_module
+from birdnet_cli.core.bench import extraction as module
+from birdnet_cli.core.bench import ops as bench_ops_package
+from birdnet_cli.core.bench.data import DataRates
+from birdnet_cli.core.bench.extraction import PipelineRates
+from birdnet_cli.core.bench.ops import Ceilings, OpReport, OpRow, PassRow, measure
 from birdnet_cli.core.recipe import ExtractSettings
 from tests.cli.command_line import Finished
 
@@ -146,7 +146,7 @@ def test_both_heads_are_timed_and_compared(fbn: Fbn, whole_cache: Path, tmp_path
 def test_the_table_shows_the_speed_up_and_what_differs(
     fbn: Fbn, whole_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from birdnet_cli.core.engine import bench_head as heads
+    from birdnet_cli.core.bench import head as heads
 
     calls: list[dict[str, object]] = []
 

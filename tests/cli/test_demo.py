@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.engine import demo
+from birdnet_cli.core.demo import demo
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.recipe import ExtractSettings
 from tests.cli.command_line import Finished

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from birdnet_cli.core.data import Batch, Sample
-from birdnet_cli.core.model.file import read_model_file, write_model_file
-from birdnet_cli.core.model.model import Model, Prediction
+from birdnet_cli.core.model import Model, Prediction, read_model_file, write_model_file
 from tests.cli.command_line import Finished, json_rows
 from tests.core.textures import CLASSES
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.model.file import read_description, read_model_file
+from birdnet_cli.core.model import read_description, read_model_file
 from tests.cli.command_line import Finished
 
 Fbn = Callable[..., Finished]

@@ -1,6 +1,6 @@
 """The header of a model that no image has ever seen."""
 
-from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.model import ModelDescription
 from birdnet_cli.core.recipe import PoolingSettings, TransformSettings
 
 DESCRIPTION = ModelDescription(

@@ -27,8 +27,7 @@ from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.evaluation import read_evaluation, serialise_evaluation
-from birdnet_cli.core.model.file import read_description, read_model_file
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model, read_description, read_model_file
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, load_recipe, resolve_settings
 from birdnet_cli.core.tensor_file import write_tensors
 from birdnet_cli.core.training.run_folder.checkpoint_file import Checkpoint, load_checkpoint, save_checkpoint

@@ -20,7 +20,7 @@ from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.evaluation import compare_evaluations, read_evaluation, serialise_evaluation
 from birdnet_cli.core.features.origin import find_samples, rebuild_describer
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import small_settings, write_textures
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.evaluation import Comparison, Evaluation, compare_evaluations, read_evaluation
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model
 from birdnet_cli.core.progress import Progress
 
 __all__ = ["compare"]

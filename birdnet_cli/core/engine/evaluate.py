@@ -15,8 +15,8 @@ from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.data import ImageDataset, Sample, cut_batches, load_batches, open_dataset, read_image_file
 from birdnet_cli.core.errors import CacheError, DataError, ImageError
 from birdnet_cli.core.evaluation import Copy, Evaluation, Recorder, find_duplicates
+from birdnet_cli.core.model import Model
 from birdnet_cli.core.model.facts import describe_model
-from birdnet_cli.core.model.model import Model
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.progress import Progress, SilentProgress
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from birdnet_cli.core.engine.cache_report import describe_cache
-from birdnet_cli.core.model.file import hash_model_file, read_description
+from birdnet_cli.core.model import hash_model_file, read_description
 
 __all__ = ["describe_file"]
 

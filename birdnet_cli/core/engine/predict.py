@@ -6,7 +6,7 @@ from itertools import islice
 
 from birdnet_cli.core.data import Batch, cut_batches, load_batches
 from birdnet_cli.core.data.sources import expand_sources, list_samples
-from birdnet_cli.core.model.model import Model, Prediction
+from birdnet_cli.core.model import Model, Prediction
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["predict"]

@@ -18,8 +18,7 @@ from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.features.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.features.origin import CacheOrigin, read_origin, rebuild_backbone
 from birdnet_cli.core.heads import HeadFit, LinearHead, choose_solver, fit_head, stored_weight
-from birdnet_cli.core.model.description import ModelDescription
-from birdnet_cli.core.model.file import write_model_file
+from birdnet_cli.core.model import ModelDescription, write_model_file
 from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.progress import FractionStages, Progress, SilentProgress
 from birdnet_cli.core.provenance import software_versions

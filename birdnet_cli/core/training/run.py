@@ -10,7 +10,7 @@ import torch
 from birdnet_cli.core.data import EvaluationBatches, ImageDataset, TrainingBatches, open_dataset
 from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.errors import DataError, UsageError
-from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.model import ModelDescription
 from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
 from birdnet_cli.core.training.counters import TrainingState

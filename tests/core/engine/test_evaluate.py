@@ -18,8 +18,8 @@ from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ImageError
 from birdnet_cli.core.evaluation import Copy, Duplicate
 from birdnet_cli.core.features.run import ExtractReport
+from birdnet_cli.core.model import Model, load_model
 from birdnet_cli.core.model.facts import describe_model
-from birdnet_cli.core.model.model import Model, load_model
 from birdnet_cli.core.progress import Advance
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import CLASSES, small_settings, write_textures

@@ -18,9 +18,8 @@ from birdnet_cli.core.errors import (
     TrainingInterruptedError,
     UsageError,
 )
-from birdnet_cli.core.model.file import read_description
+from birdnet_cli.core.model import load_model, read_description
 from birdnet_cli.core.model.library import find_model
-from birdnet_cli.core.model.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 from tests.core.textures import write_textures
 from tests.core.training.quick import SMALL_NETWORK, StopAtOnce, quick_settings, read_rows

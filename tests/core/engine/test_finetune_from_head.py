@@ -17,8 +17,7 @@ from birdnet_cli.core.errors import (
     TrainingInterruptedError,
     UsageError,
 )
-from birdnet_cli.core.model.file import read_model_file, write_model_file
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model, read_model_file, write_model_file
 from birdnet_cli.core.recipe import FinetuneSettings, HeadSettings, resolve_settings
 from tests.core.textures import small_settings, write_textures
 from tests.core.training.quick import StopAtOnce, quick_settings

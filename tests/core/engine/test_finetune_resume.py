@@ -13,7 +13,7 @@ from birdnet_cli.core.errors import (
     CheckpointError,
     TrainingInterruptedError,
 )
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 from birdnet_cli.core.training.progress import Moment, SilentTrainingProgress
 from tests.core.textures import write_textures

@@ -8,10 +8,10 @@ import pytest
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine import neighbors
-from birdnet_cli.core.engine.neighbor_sheet import MARGIN, THUMBNAIL, draw_neighbor_sheet
 from birdnet_cli.core.engine.neighbors import find_neighbors
 from birdnet_cli.core.errors import CacheError, UsageError, WeightsError
 from birdnet_cli.core.features.run import ExtractReport
+from birdnet_cli.core.report.pictures.neighbor_sheet import MARGIN, THUMBNAIL, draw_neighbor_sheet
 
 
 @pytest.mark.parametrize("split", ["train", "test", None])

@@ -11,7 +11,7 @@ from birdnet_cli.core.engine.predict import predict
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import CacheError, DataError, UsageError
 from birdnet_cli.core.features.run import ExtractReport
-from birdnet_cli.core.model.model import Model, load_model
+from birdnet_cli.core.model import Model, load_model
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import small_settings, write_textures
 

@@ -13,7 +13,7 @@ from birdnet_cli.core.errors import DataError, NumericsError, UnknownNameError, 
 from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.heads import HalfWeight, LinearHead
 from birdnet_cli.core.heads.solver import grouped_folds
-from birdnet_cli.core.model.file import read_description, read_model_file
+from birdnet_cli.core.model import read_description, read_model_file
 from birdnet_cli.core.progress import Advance, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import POOLINGS, small_settings, write_textures

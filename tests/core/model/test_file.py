@@ -15,8 +15,7 @@ from torch import Tensor
 
 from birdnet_cli.core import tensor_file
 from birdnet_cli.core.errors import ModelFileError
-from birdnet_cli.core.model.file import read_description, read_model_file, write_model_file
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model, read_description, read_model_file, write_model_file
 from tests.core.small_model import DESCRIPTION
 
 TENSORS = {

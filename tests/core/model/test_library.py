@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from birdnet_cli.core.errors import ModelFileError
-from birdnet_cli.core.model.file import write_model_file
+from birdnet_cli.core.model import write_model_file
 from birdnet_cli.core.model.library import find_model, list_models
 from tests.core.small_model import DESCRIPTION
 

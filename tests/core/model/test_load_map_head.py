@@ -11,9 +11,8 @@ from birdnet_cli.core.engine.evaluate import evaluate
 from birdnet_cli.core.engine.finetune import finetune
 from birdnet_cli.core.errors import CacheError, ModelFileError
 from birdnet_cli.core.features.run import ExtractReport
-from birdnet_cli.core.model.file import read_description
+from birdnet_cli.core.model import load_model, read_description
 from birdnet_cli.core.model.library import list_models
-from birdnet_cli.core.model.model import load_model
 from tests.core.training.quick import quick_settings
 
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ModelFileError
 from birdnet_cli.core.features.run import ExtractReport
-from birdnet_cli.core.model.file import read_description
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import load_model, read_description
 from birdnet_cli.core.recipe import HeadSettings
 
 Tensors = dict[str, Tensor]

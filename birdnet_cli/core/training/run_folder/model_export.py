@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.model.file import write_model_file
+from birdnet_cli.core.model import write_model_file
 from birdnet_cli.core.tensor_file import hash_tensors
 from birdnet_cli.core.training.setup.build import Assembled
 

@@ -11,8 +11,7 @@ from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
 from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.errors import ModelFileError
 from birdnet_cli.core.heads import CalibratedMapHead, LinearHead, TrainableHead, create_map_head
-from birdnet_cli.core.model.description import ModelDescription
-from birdnet_cli.core.model.model import load_model
+from birdnet_cli.core.model import ModelDescription, load_model
 from birdnet_cli.core.model.modules import (
     Head,
     create_model_parts,

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from birdnet_cli.core.errors import CheckpointError, UsageError
-from birdnet_cli.core.model.description import ModelDescription
-from birdnet_cli.core.model.file import read_description
+from birdnet_cli.core.model import ModelDescription, read_description
 from birdnet_cli.core.networks import describe_network
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings

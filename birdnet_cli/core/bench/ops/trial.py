@@ -1,0 +1,65 @@
+"""One contender on one shape while it is measured: its two passes, and their samples so far."""
+
+import statistics
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from birdnet_cli.core.bench.ops.contender import Contender, Shape
+from birdnet_cli.core.bench.ops.measure import calls_per_sample, peak_extra_bytes, time_calls
+
+__all__ = ["Entry"]
+
+
+class Entry:
+    """Warms both passes up and measures their memory; `sample` adds one time of each.
+
+    Args:
+        op: the op's name.
+        name: the contender's.
+        contender: what is measured.
+        shape: of the feature maps.
+        dtype: of the feature maps.
+        device: where.
+    """
+
+    def __init__(
+        self, op: str, name: str, contender: Contender, shape: Shape, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.op, self.name, self.shape = op, name, shape
+        self.dtype, self.device = dtype, device
+        generator = torch.Generator().manual_seed(0)
+        # As after a ReLU, but without zeros, where the usual formulas have no gradient.
+        x = torch.rand(shape, generator=generator).add_(2**-8).to(device, dtype)
+        upstream: list[Tensor] = []
+
+        def forward() -> Tensor:
+            return contender.forward(x)
+
+        def both() -> Tensor | None:
+            leaf = x.detach().requires_grad_()
+            y = contender.forward(leaf)
+            if not upstream:
+                upstream.append(torch.randn(y.shape, generator=generator).to(y))
+            y.backward(upstream[0])  # type: ignore[no-untyped-call]
+            return leaf.grad
+
+        self.passes: tuple[Callable[[], object], ...] = (forward, both)
+        self.calls = [calls_per_sample(run, device) for run in self.passes]
+        self.extra_bytes = [peak_extra_bytes(run, device) for run in self.passes]
+        self.samples: tuple[list[float], ...] = ([], [])
+
+    def sample(self) -> None:
+        """Time one sample of each pass, in the state that its own calls leave caches and allocator in."""
+        for run, calls, samples in zip(self.passes, self.calls, self.samples, strict=True):
+            run()
+            samples.append(time_calls(run, self.device, calls=calls))
+
+    def seconds(self) -> list[float]:
+        """Return the medians of the forward, and of both passes."""
+        return [statistics.median(samples) for samples in self.samples]
+
+    def release(self) -> None:
+        """Let go of the tensors: they must not count as another's memory."""
+        self.passes = ()

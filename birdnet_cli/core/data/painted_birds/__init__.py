@@ -1,7 +1,0 @@
-"""Paint a fine-grained data set of invented look-alike birds."""
-
-from birdnet_cli.core.data.painted_birds.image_folder import write_painted_birds
-from birdnet_cli.core.data.painted_birds.painter import paint_bird
-from birdnet_cli.core.data.painted_birds.species import SPECIES, Species
-
-__all__ = ["SPECIES", "Species", "paint_bird", "write_painted_birds"]

@@ -1,0 +1,1 @@
+"""`fbn demo`: painted birds, and the main job on them."""

@@ -1,0 +1,66 @@
+"""Where the squares of the confusion matrix are."""
+
+from itertools import pairwise
+
+import pytest
+
+from birdnet_cli.core.report.confusion_matrix import DRAWN, DRAWN_OF_MORE, LARGEST, SMALLEST, draw_matrix
+from tests.core.evaluation.simulated import record, simulate
+
+CLASSES = ("auk", "crow", "kiwi")
+BIRDS = record(CLASSES, [(0, 0, 0.9), (0, 0, 0.9), (0, 0, 0.9), (0, 2, 0.9), (1, 0, 0.9)])
+
+
+def test_a_square_is_in_the_row_of_the_true_class_and_the_column_of_the_call() -> None:
+    matrix = draw_matrix(BIRDS, CLASSES)
+    cells = {(cell.true, cell.called): cell for cell in matrix.cells}
+    assert set(cells) == {(0, 0), (0, 2), (1, 0)}
+    assert cells[0, 2].x - matrix.left == pytest.approx(2 * matrix.size)
+    assert cells[0, 2].y == matrix.top
+    assert cells[1, 0].y - matrix.top == pytest.approx(matrix.size)
+    assert (cells[0, 0].hit, cells[0, 2].hit) == (True, False)
+    assert (cells[0, 0].count, cells[0, 0].of) == (3, 4)
+
+
+def test_strength_is_the_root_of_the_share_of_the_row() -> None:
+    cells = {(cell.true, cell.called): cell.strength for cell in draw_matrix(BIRDS, CLASSES).cells}
+    assert cells == pytest.approx({(0, 0): 0.866, (0, 2): 0.5, (1, 0): 1.0}, abs=1e-3)
+
+
+def test_few_classes_have_large_numbered_squares_and_many_small_ones() -> None:
+    few = draw_matrix(BIRDS, CLASSES)
+    assert (few.size, few.numbered) == (LARGEST, True)
+    names = tuple(f"class {number}" for number in range(DRAWN))
+    many = draw_matrix(simulate(classes=names, n=300), names)
+    assert (many.size, many.numbered) == (SMALLEST, False)
+    assert len(many.classes) == DRAWN
+    assert many.outside == 0
+
+
+def test_everything_lies_within_the_drawing() -> None:
+    names = tuple(f"a class with a rather long name, number {number}" for number in range(30))
+    matrix = draw_matrix(simulate(classes=names, n=300, sharpness=1.0), names)
+    assert max(cell.x for cell in matrix.cells) + matrix.size <= matrix.width
+    assert max(cell.y for cell in matrix.cells) + matrix.size <= matrix.height
+    assert min(cell.x for cell in matrix.cells) >= matrix.left
+
+
+def test_of_very_many_classes_the_most_confused_are_drawn_in_their_order() -> None:
+    K = 150
+    classes = tuple(f"class {number:03d}" for number in range(K))
+    calls = [(label, label, 0.9) for label in range(K)]
+    # From 101 on, each class is taken for the one before it as often as its number says; 148 takes part in most.
+    calls += [(label, label - 1, 0.9) for label in range(101, K) for _ in range(label)]
+    matrix = draw_matrix(record(classes, calls), classes)
+    assert matrix.classes == tuple(range(149 - DRAWN_OF_MORE, 149))
+    assert matrix.all_classes == K
+    assert matrix.outside == sum(range(101, 149 - DRAWN_OF_MORE + 1)) + 149
+    assert all(one < other for one, other in pairwise(matrix.classes))
+    inside = sum(cell.count for cell in matrix.cells if not cell.hit)
+    assert inside + matrix.outside == sum(range(101, K))
+
+
+def test_very_many_classes_without_a_mistake_draw_nothing() -> None:
+    classes = tuple(map(str, range(DRAWN + 1)))
+    matrix = draw_matrix(record(classes, [(0, 0, 0.9)]), classes)
+    assert (matrix.classes, matrix.cells) == ((), ())

@@ -1,0 +1,37 @@
+"""Which mistakes are shown, and beside what."""
+
+from birdnet_cli.core.report.mistakes import PAIRS, PER_SIDE, SUREST, confused_pairs, surest_mistakes
+from birdnet_cli.core.report.thumbnails import Thumbnails
+from tests.core.evaluation.simulated import record, simulate
+
+CLASSES = ("auk", "crow", "kiwi")
+CALLS = [(0, 1, 0.6), (0, 1, 0.9), (0, 1, 0.7), (0, 1, 0.8), (0, 0, 0.9), (1, 0, 0.5), (1, 1, 0.6), (1, 1, 0.95)]
+BIRDS = record(CLASSES, CALLS)
+NO_IMAGES = Thumbnails(BIRDS.records, {})
+
+
+def test_a_pair_shows_the_surest_confused_images_beside_right_ones() -> None:
+    first, second = confused_pairs(BIRDS, NO_IMAGES)
+    assert (first.true, first.called, first.count, first.of, first.reverse) == (0, 1, 4, 5, 1)
+    assert [one.name for one in first.confused] == ["1.jpg", "3.jpg", "2.jpg"]
+    assert len(first.confused) == PER_SIDE
+    assert [one.name for one in first.reference] == ["7.jpg", "6.jpg"]
+    assert (second.true, second.called, second.count, second.reverse) == (1, 0, 1, 4)
+
+
+def test_the_surest_mistakes_come_first_and_hits_never() -> None:
+    mistakes = surest_mistakes(BIRDS, NO_IMAGES)
+    assert [one.name for one in mistakes] == ["1.jpg", "3.jpg", "2.jpg", "0.jpg", "5.jpg"]
+    assert (mistakes[0].true, mistakes[0].called) == (0, 1)
+
+
+def test_only_so_many_are_shown() -> None:
+    many = simulate(classes=tuple("abcdefgh"), n=900, sharpness=0.5)
+    none = Thumbnails(many.records, {})
+    assert len(confused_pairs(many, none)) == PAIRS
+    assert len(surest_mistakes(many, none)) == SUREST
+
+
+def test_a_model_without_mistakes_shows_none() -> None:
+    perfect = record(CLASSES, [(0, 0, 0.9), (1, 1, 0.9)])
+    assert confused_pairs(perfect, NO_IMAGES) == surest_mistakes(perfect, NO_IMAGES) == ()
