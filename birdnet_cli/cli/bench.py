@@ -33,8 +33,8 @@ def bench_extract(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Time the whole extraction pipeline against the backbone alone, in bfloat16 and float32, interleaved."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_rates
+    from birdnet_cli.cli.display.bench import print_rates
+    from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.core.bench.extraction import bench_extract as run
     from birdnet_cli.core.recipe import ExtractSettings, resolve_settings
 
@@ -70,8 +70,8 @@ def bench_ops(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Time the ops against the usual ways of writing them, beside a matrix product and a copy on this machine."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_op_report
+    from birdnet_cli.cli.display.bench import print_op_report
+    from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.core.bench.ops import bench_ops as run
     from birdnet_cli.core.bench.ops import list_contenders, list_op_benches, parse_shapes
 
@@ -104,8 +104,8 @@ def bench_data(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Time reading, decoding and resizing: all of it in processes, and each step alone in one."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_data_rates
+    from birdnet_cli.cli.display.bench import print_data_rates
+    from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.core.bench.data import bench_data as run
 
     rates = run(
@@ -140,8 +140,8 @@ def bench_head(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Time the exact head against scikit-learn's LinearSVC or LogisticRegression on the same descriptors."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_head_comparison
+    from birdnet_cli.cli.display.bench import print_head_comparison
+    from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.core.bench.head import bench_head as run
 
     found = run(

@@ -15,8 +15,8 @@ CacheFile = Annotated[Path, typer.Argument(help="A feature cache (.h5).")]
 @cache_app.command()
 def info(file: CacheFile, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Say what a cache holds and how it was made."""
-    from birdnet_cli.cli.tables import print_fields
-    from birdnet_cli.core.engine.cache_report import describe_cache
+    from birdnet_cli.cli.display.tables import print_fields
+    from birdnet_cli.core.engine.inspect import describe_cache
 
     report = describe_cache(file)
     if as_json:
@@ -35,9 +35,8 @@ def verify(
     weights: Annotated[str, typer.Option(help="With --repair: where the backbone weights are.")] = "auto",
 ) -> None:
     """Check every row against its CRC32; exit with 1 and name the rows that are damaged."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.core.engine.cache_report import find_damage
-    from birdnet_cli.core.engine.repair import repair_cache
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.core.engine.repair import find_damage, repair_cache
 
     progress = ConsoleProgress()
     damaged = find_damage(file, progress=progress)

@@ -35,8 +35,8 @@ def compare(
     quiet: options.Quiet = False,
 ) -> None:
     """Compare two models on the same images: a paired test, the difference, and every image that changed."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.evaluation_tables import print_comparison
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.evaluation import print_comparison
     from birdnet_cli.core.atomic import write_bytes_atomically
     from birdnet_cli.core.engine.compare import compare as run
 

@@ -41,7 +41,7 @@ def check(
 @data_app.command()
 def stats(data: options.DataRoot, data_format: options.DataFormat = "auto", as_json: AsJson = False) -> None:
     """Count the images of every class in every split; no image is decoded."""
-    from birdnet_cli.cli.tables import print_counts
+    from birdnet_cli.cli.display.data import print_counts
     from birdnet_cli.core.data import count_images, open_dataset
 
     dataset = open_dataset(data, format=data_format)
@@ -114,8 +114,8 @@ def convert(
     """Write a data set as RecordIO, as MXNet does; the files are kept byte for byte unless scaled or encoded."""
     from dataclasses import replace
 
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_failures
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.tables import print_failures
     from birdnet_cli.core.data import convert_dataset, open_dataset
 
     dataset = open_dataset(data, format=data_format, bbox=bbox)
@@ -158,8 +158,8 @@ def audit(
     quiet: options.Quiet = False,
 ) -> None:
     """Look for likely label errors, near-duplicates and outliers, from the descriptors alone."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_audit
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.data import print_audit
     from birdnet_cli.core.engine.audit import audit_cache
     from birdnet_cli.core.report import require_report_extra, write_audit
 

@@ -21,8 +21,8 @@ def demo(
     quiet: options.Quiet = False,
 ) -> None:
     """Paint look-alike birds, then extract, train and predict: a few minutes, offline."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_demo
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.demo import print_demo
     from birdnet_cli.core.demo.demo import run_demo
 
     print_demo(

@@ -11,7 +11,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     """Report versions, devices, weights and ops; exit with 1 if something that fbn needs is missing."""
     import json
 
-    from birdnet_cli.cli.tables import print_checks
+    from birdnet_cli.cli.display.tables import print_checks
     from birdnet_cli.core.engine.doctor import examine
 
     checks = examine()

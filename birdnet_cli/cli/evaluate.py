@@ -54,8 +54,8 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a model: top-1, top-5, every class, calibration, and which classes it confuses."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.evaluation_tables import print_evaluation, print_verdicts
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.evaluation import print_evaluation, print_verdicts
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.evaluate import evaluate as run
     from birdnet_cli.core.evaluation import check_gates, parse_gates, resolve_gates, serialise_evaluation

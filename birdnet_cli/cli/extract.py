@@ -72,8 +72,8 @@ def extract(
     quiet: options.Quiet = False,
 ) -> None:
     """Run images through a backbone once and cache their descriptors."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_failures
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.tables import print_failures
     from birdnet_cli.core.engine.extract import prepare_extraction
     from birdnet_cli.core.features.run import run_extraction
     from birdnet_cli.core.recipe import ExtractSettings, resolve_settings

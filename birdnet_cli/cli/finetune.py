@@ -175,8 +175,8 @@ def finetune(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a whole network: pretrained or from scratch, with a linear, bilinear or Factorized Bilinear head."""
-    from birdnet_cli.cli.finetune_display import TrainingDisplay
-    from birdnet_cli.cli.tables import print_failures
+    from birdnet_cli.cli.display.tables import print_failures
+    from birdnet_cli.cli.display.training import TrainingDisplay
     from birdnet_cli.core.engine.finetune import finetune as run
     from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 

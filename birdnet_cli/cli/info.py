@@ -14,8 +14,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what a file of fbn holds, how it was made, and its SHA-256; nothing in it is executed."""
-    from birdnet_cli.cli.tables import print_fields
-    from birdnet_cli.core.engine.file_report import describe_file
+    from birdnet_cli.cli.display.tables import print_fields
+    from birdnet_cli.core.engine.inspect import describe_file
 
     report = describe_file(file)
     if as_json:

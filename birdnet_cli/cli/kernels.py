@@ -20,7 +20,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     from rich.table import Table
     from rich.text import Text
 
-    from birdnet_cli.cli.console import stdout
+    from birdnet_cli.cli.display.console import stdout
     from birdnet_cli.core.ops.kernel_builds import report_kernels
 
     report = report_kernels()
@@ -59,7 +59,7 @@ def build(
     ] = None,
 ) -> None:
     """Compile the kernels now rather than on first use, or into a wheel for machines without a compiler."""
-    from birdnet_cli.cli.console import ConsoleProgress
+    from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.core.ops.kernel_builds import build_kernels, build_wheel
 
     devices = {None: (), "all": ("cpu", "cuda")}.get(device, (str(device),))

@@ -17,7 +17,7 @@ def list_models(
     """List the models of a folder, newest first."""
     from rich.table import Table
 
-    from birdnet_cli.cli.console import stdout
+    from birdnet_cli.cli.display.console import stdout
     from birdnet_cli.core.model import library as models
 
     table = Table("model", "classes", "backbone", "descriptor", "head", "size", box=None, header_style="bold")

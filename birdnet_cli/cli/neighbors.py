@@ -47,8 +47,8 @@ def neighbors(
 
     The similarity is the cosine of the two descriptors. A cached image with the same bytes is not its own neighbour.
     """
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_neighbors
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.neighbors import print_neighbors
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.neighbors import find_neighbors
     from birdnet_cli.core.errors import UsageError

@@ -42,8 +42,8 @@ def predict(
     quiet: options.Quiet = False,
 ) -> None:
     """Name what is in images. An image that cannot be read is a row with its error; the exit code is then 3."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.prediction_formats import write_predictions
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.predictions import write_predictions
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.predict import predict as run
     from birdnet_cli.core.errors import UsageError

@@ -55,8 +55,8 @@ def train_head(
     quiet: options.Quiet = False,
 ) -> None:
     """Solve for a linear head on cached descriptors; C is chosen by cross-validation on the training split."""
-    from birdnet_cli.cli.console import ConsoleProgress
-    from birdnet_cli.cli.tables import print_cross_validation
+    from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.tables import print_cross_validation
     from birdnet_cli.core.engine.train_head import train_head as run
     from birdnet_cli.core.recipe import HeadSettings, resolve_settings
 

@@ -12,8 +12,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import birdnet_cli.cli.finetune_display
-import birdnet_cli.cli.tables
+import birdnet_cli.cli.display.tables
+import birdnet_cli.cli.display.training
 import birdnet_cli.core.engine.extract
 import birdnet_cli.core.engine.finetune
 import birdnet_cli.core.engine.train_head  # noqa: F401

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows
+from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows, verify_cache
 from birdnet_cli.core.data import Transform, load_batches
 from birdnet_cli.core.errors import CacheError
 from birdnet_cli.core.features.origin import find_samples, read_origin, rebuild_describer
 from birdnet_cli.core.progress import Progress, SilentProgress
 
-__all__ = ["repair_cache"]
+__all__ = ["find_damage", "repair_cache"]
 
 
 def repair_cache(
@@ -58,3 +58,15 @@ def repair_cache(
                 fresh[name][row] = descriptor
             advance(1)
     replace_rows(path, {one.descriptor: fresh[one.descriptor] for one in damaged})
+
+
+def find_damage(path: Path, *, progress: Progress | None = None) -> list[DamagedRow]:
+    """Compare every row of a cache with its CRC32 and return the damaged ones.
+
+    Raises:
+        CacheError: the structure itself is damaged.
+    """
+    with FeatureCache.open(path) as cache:
+        total = cache.rows * len(cache.descriptors)
+    with (progress or SilentProgress()).stage("verify", total=total, unit="rows") as advance:
+        return verify_cache(path, on_rows=advance)

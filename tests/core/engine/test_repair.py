@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.engine.cache_report import describe_cache, find_damage
 from birdnet_cli.core.engine.extract import extract
-from birdnet_cli.core.engine.repair import repair_cache
+from birdnet_cli.core.engine.inspect import describe_cache
+from birdnet_cli.core.engine.repair import find_damage, repair_cache
 from birdnet_cli.core.errors import CacheError, WeightsError
 from birdnet_cli.core.features.run import ExtractReport
 from tests.core.textures import POOLINGS, flip_byte, small_settings, write_textures

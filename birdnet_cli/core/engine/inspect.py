@@ -1,13 +1,25 @@
-"""What a feature cache holds, and which of its rows are damaged."""
+"""A cache or a model file -> what it says of itself, and its sha256."""
 
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.cache import STATUS_OK, DamagedRow, FeatureCache, verify_cache
-from birdnet_cli.core.progress import Progress, SilentProgress
+from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.model import hash_model_file, read_description
 
-__all__ = ["describe_cache", "find_damage"]
+__all__ = ["describe_cache", "describe_file"]
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Return what a file's header says, as JSON; of a model with the sha256 by which it can be told from others.
+
+    Raises:
+        CacheError: it is called `.h5`, and is no cache, or a damaged one.
+        ModelFileError: it is called anything else, and is no model of fbn.
+    """
+    if path.suffix == ".h5":
+        return describe_cache(path)
+    return {"sha256": hash_model_file(path)} | read_description(path).to_json()
 
 
 def describe_cache(path: Path) -> dict[str, Any]:
@@ -30,15 +42,3 @@ def describe_cache(path: Path) -> dict[str, Any]:
             "fingerprint": cache.fingerprint,
             "provenance": cache.provenance,
         }
-
-
-def find_damage(path: Path, *, progress: Progress | None = None) -> list[DamagedRow]:
-    """Compare every row of a cache with its CRC32 and return the damaged ones.
-
-    Raises:
-        CacheError: the structure itself is damaged.
-    """
-    with FeatureCache.open(path) as cache:
-        total = cache.rows * len(cache.descriptors)
-    with (progress or SilentProgress()).stage("verify", total=total, unit="rows") as advance:
-        return verify_cache(path, on_rows=advance)

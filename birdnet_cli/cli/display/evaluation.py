@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from birdnet_cli.cli.console import stderr, stdout
-from birdnet_cli.cli.tables import print_failures
+from birdnet_cli.cli.display.console import stderr, stdout
+from birdnet_cli.cli.display.tables import print_failures
 
 if TYPE_CHECKING:
     from birdnet_cli.core.evaluation import Change, Comparison, Evaluation, Interval, Verdict
@@ -28,7 +28,7 @@ def print_evaluation(figures: "Evaluation") -> None:
     if figures.failed:
         print_failures(figures.failed)
     stdout.print(f"top-1 {figures.top1:.2%}   top-5 {figures.top5:.2%}   {figures.n} images")
-    table = _table("", "", "95% interval")
+    table = create_table("", "", "95% interval")
     titles = {"top1": "top-1", "top5": "top-5", "macro_recall": "macro recall", "macro_precision": "macro precision"}
     for name, title in titles.items():
         estimate = figures.estimates[name]
@@ -47,7 +47,7 @@ def print_evaluation(figures: "Evaluation") -> None:
         )
     _print_duplicates(figures)
     seen = [row for row in figures.per_class if row.recall is not None]
-    classes = _table("lowest recall", "recall", "95% interval", "precision", "95% interval", "images")
+    classes = create_table("lowest recall", "recall", "95% interval", "precision", "95% interval", "images")
     for row in sorted(seen, key=lambda one: (one.recall, one.name))[:SHOWN]:
         classes.add_row(
             Text(_printable(row.name)), _percent(row.recall), _range(row.recall_interval), _percent(row.precision),
@@ -55,7 +55,7 @@ def print_evaluation(figures: "Evaluation") -> None:
         )  # fmt: skip
     stdout.print(classes)
     if figures.confusions:
-        pairs = _table("true", "called", "times")
+        pairs = create_table("true", "called", "times")
         for pair in figures.confusions[:SHOWN]:
             pairs.add_row(Text(_printable(pair.true)), Text(_printable(pair.predicted)), str(pair.count))
         stdout.print(pairs)
@@ -90,7 +90,7 @@ def print_comparison(comparison: "Comparison", a: str, b: str) -> None:
             )
     changed = [row for row in one.per_class if row.fixed or row.broken]
     if changed:
-        table = _table("class", "images", "recall A", "recall B", "points", "95% interval", "fixed", "broken")
+        table = create_table("class", "images", "recall A", "recall B", "points", "95% interval", "fixed", "broken")
         for row in sorted(changed, key=lambda row: (-abs(row.difference), row.name))[:SHOWN]:
             table.add_row(
                 Text(_printable(row.name)), str(row.n), f"{row.right_a / row.n:.1%}", f"{row.right_b / row.n:.1%}",
@@ -105,7 +105,7 @@ def print_comparison(comparison: "Comparison", a: str, b: str) -> None:
 def _print_changes(title: str, changes: Sequence["Change"]) -> None:
     if not changes:
         return
-    table = _table(title, "true", "A calls it", "B calls it")
+    table = create_table(title, "true", "A calls it", "B calls it")
     for change in changes[:SHOWN]:
         table.add_row(
             Text(_printable(change.name)),
@@ -137,7 +137,7 @@ def _print_duplicates(figures: "Evaluation") -> None:
     )
 
 
-def _table(*columns: str) -> Table:
+def create_table(*columns: str) -> Table:
     return Table(*columns, box=None, header_style="bold", pad_edge=False)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from birdnet_cli.cli.console import ConsoleProgress, stderr
+from birdnet_cli.cli.display.console import ConsoleProgress, stderr
 from birdnet_cli.core.training.progress import Moment
 
 __all__ = ["TrainingDisplay"]

@@ -6,8 +6,8 @@ import pickle
 import pytest
 from rich.console import Console
 
-from birdnet_cli.cli import finetune_display
-from birdnet_cli.cli.finetune_display import TrainingDisplay
+from birdnet_cli.cli.display import training as finetune_display
+from birdnet_cli.cli.display.training import TrainingDisplay
 from birdnet_cli.core.training.progress import Moment
 
 

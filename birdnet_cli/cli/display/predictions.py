@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from birdnet_cli.cli.console import PIPE_WIDTH
+from birdnet_cli.cli.display.console import PIPE_WIDTH
 from birdnet_cli.core.model import Prediction
 from birdnet_cli.core.spreadsheet import text_cell
 

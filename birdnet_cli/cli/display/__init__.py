@@ -1,0 +1,1 @@
+"""What people see: console, progress, tables and the formats of results."""
