@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from birdnet_cli.core.atomic import folder_beside, replace_atomically
+from birdnet_cli.core.provenance import hash_file
 
 __all__ = ["hash_tensors", "write_tensors"]
 
@@ -40,8 +41,7 @@ def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict
                 raise OSError(f"{target}: cannot be written: {error}") from error
             (folder / target.name).replace(temporary)
         temporary.chmod(mode)
-        with temporary.open("rb") as written:
-            return hashlib.file_digest(written, "sha256").hexdigest()
+        return hash_file(temporary)
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

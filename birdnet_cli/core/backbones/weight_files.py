@@ -1,6 +1,5 @@
 """Read the tensors of a weight file without executing anything in it: safetensors, .pth/.pt, or ONNX initialisers."""
 
-import hashlib
 import json
 import pickle
 import zipfile
@@ -16,7 +15,7 @@ from birdnet_cli.core.backbones.onnx_weights import read_onnx_weights
 from birdnet_cli.core.backbones.preprocessing import NAMED, Preprocessing
 from birdnet_cli.core.errors import ModelFileError, WeightsError
 
-__all__ = ["WeightFile", "hash_file", "read_weight_file"]
+__all__ = ["WeightFile", "read_weight_file"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".onnx")
 
@@ -32,12 +31,6 @@ class WeightFile:
 
     tensors: dict[str, Tensor]
     preprocessing: Preprocessing | None
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weight_file(path: Path, expected: Mapping[str, Tensor]) -> WeightFile:

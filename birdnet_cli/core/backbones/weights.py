@@ -14,8 +14,9 @@ from birdnet_cli.core.backbones.offline_wheel import WHEEL, find_wheel_file, is_
 from birdnet_cli.core.backbones.preprocessing import OXFORD_VGG, Preprocessing, find_preprocessing
 from birdnet_cli.core.backbones.published_weights import PublishedWeights, list_published_weights
 from birdnet_cli.core.backbones.random_weights import draw_random_tensors
-from birdnet_cli.core.backbones.weight_files import hash_file, read_weight_file
+from birdnet_cli.core.backbones.weight_files import read_weight_file
 from birdnet_cli.core.errors import WeightsError
+from birdnet_cli.core.provenance import hash_file
 
 __all__ = ["WeightSet", "offline_requested", "resolve_weights"]
 

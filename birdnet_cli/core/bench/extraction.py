@@ -12,7 +12,7 @@ import torch
 
 from birdnet_cli.core.backbones import resolve_precision
 from birdnet_cli.core.data import open_dataset
-from birdnet_cli.core.device import resolve_device
+from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.features.extraction import Extraction
 from birdnet_cli.core.features.run import run_extraction
@@ -78,7 +78,7 @@ def bench_extract(
                 advance(1)
     return [
         PipelineRates(
-            precision=str(resolve_precision(precision, resolve_device(settings.device))).removeprefix("torch."),
+            precision=dtype_name(resolve_precision(precision, resolve_device(settings.device))),
             pipeline=images / statistics.median(seconds[precision, "pipeline"]),
             backbone=images / statistics.median(seconds[precision, "backbone"]),
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 
 from birdnet_cli.core.backbones import offline_requested, resolve_precision, resolve_weights
+from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.errors import WeightsError
 from birdnet_cli.core.ops import Implementation, describe_ops
 from birdnet_cli.core.provenance import software_versions
@@ -47,14 +48,14 @@ def examine() -> list[Check]:
 
 def _devices() -> list[Check]:
     cpu = torch.device("cpu")
-    precision = str(resolve_precision("auto", cpu)).removeprefix("torch.")
+    precision = dtype_name(resolve_precision("auto", cpu))
     capability = torch.backends.cpu.get_cpu_capability()
     lines = [Check("cpu", "ok", f"{torch.get_num_threads()} threads, {capability}, precision auto = {precision}")]
     if not torch.cuda.is_available():
         return [*lines, Check("cuda", "absent", "no usable GPU: everything runs on the CPU")]
     for index in range(torch.cuda.device_count()):
         device = torch.device("cuda", index)
-        precision = str(resolve_precision("auto", device)).removeprefix("torch.")
+        precision = dtype_name(resolve_precision("auto", device))
         lines.append(Check(str(device), "ok", f"{torch.cuda.get_device_name(index)}, precision auto = {precision}"))
     return lines
 

@@ -107,7 +107,7 @@ def _image_logits(
 ) -> Iterator[_Scored]:
     samples = dataset.subset(split).samples
     labels = _labels_of_model([sample.label for sample in samples], dataset.classes, model, split)
-    batches = cut_batches(len(samples), size=batch_size)
+    batches = cut_batches(range(len(samples)), size=batch_size)
     with progress.stage("evaluate", total=len(samples), unit="images") as advance:
         for batch in load_batches(samples, transform=model.transform, batches=batches, workers=workers):
             failed.extend(f"{failure.name}: {failure.reason}" for failure in batch.failures)

@@ -45,7 +45,7 @@ def predict(
     progress = progress or SilentProgress()
     images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
     while samples := list(islice(images, WINDOW)):
-        batches = cut_batches(len(samples), size=batch_size)
+        batches = cut_batches(range(len(samples)), size=batch_size)
         chosen = (0 if len(samples) <= INLINE else 2) if workers is None else workers
         with progress.stage("predict", total=len(samples), unit="images") as advance:
             for batch in load_batches(samples, transform=model.transform, batches=batches, workers=chosen):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.data import group_images
-from birdnet_cli.core.device import resolve_device
+from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.features.cached_rows import CachedRows, choose_descriptor, needs_standardizing
 from birdnet_cli.core.features.origin import CacheOrigin, read_origin, rebuild_backbone
@@ -137,7 +137,7 @@ def train_head(
         found = {
             "C": fit.C,
             "solver": fit.solver,
-            "weight_dtype": str(state["weight"].dtype).removeprefix("torch."),
+            "weight_dtype": dtype_name(state["weight"].dtype),
             "grouped_by": None if groups is None else group_column,
             "cross_validation": [asdict(row) for row in fit.cross_validation],
         }

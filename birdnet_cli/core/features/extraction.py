@@ -8,8 +8,8 @@ from typing import Any
 from birdnet_cli.core.backbones import create_backbone
 from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.cache import CachePlan, estimate_space
-from birdnet_cli.core.data import Batch, ImageDataset, Transform, load_batches
-from birdnet_cli.core.device import resolve_device
+from birdnet_cli.core.data import Batch, ImageDataset, Transform, cut_batches, load_batches
+from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.features.extractor import Describer, build_poolings, requested_poolings, unselected
 from birdnet_cli.core.poolings import pooling_name
@@ -71,7 +71,7 @@ class Extraction:
             "preprocessing": backbone.preprocessing.to_json(),
             "transform": self.transform.settings.model_dump(),
             "flip": self.settings.flip,
-            "precision": str(describer.dtype).removeprefix("torch."),
+            "precision": dtype_name(describer.dtype),
             "descriptors": sorted(self.requested),
         }
         if any(one.reduce is not None for one in self.computed.values()):
@@ -108,7 +108,7 @@ class Extraction:
     def load_batches(self, ranges: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Yield the images of each range of rows in batches of `settings.batch_size` that do not cross ranges."""
         size = self.settings.batch_size
-        batches = [rows[start : start + size] for rows in ranges for start in range(0, len(rows), size)]
+        batches = [batch for rows in ranges for batch in cut_batches(rows, size=size)]
         workers = self.settings.workers
         return load_batches(self.dataset.samples, transform=self.transform, batches=batches, workers=workers)
 

@@ -1,12 +1,12 @@
 """A loaded model -> what a reader of its results needs to know to repeat them, as JSON."""
 
-import hashlib
 from typing import Any
 
+from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.heads import LinearHead
 from birdnet_cli.core.model.model import Model
 from birdnet_cli.core.poolings import pooling_name
-from birdnet_cli.core.provenance import software_versions
+from birdnet_cli.core.provenance import hash_file, software_versions
 
 __all__ = ["describe_model"]
 
@@ -20,13 +20,9 @@ def describe_model(model: Model) -> dict[str, Any]:
         `provenance` of its training; and `evaluated_with`, the software of now.
     """
     description = model.description
-    digest = None
-    if model.path is not None:
-        with model.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "file": model.name,
-        "sha256": digest,
+        "sha256": None if model.path is None else hash_file(model.path),
         "backbone": description.backbone,
         "transform": description.transform.model_dump(),
         "flip": description.flip,
@@ -34,5 +30,5 @@ def describe_model(model: Model) -> dict[str, Any]:
         "dimensions": model.head.weight.shape[1] if isinstance(model.head, LinearHead) else None,
         "head": description.head | {"temperature": float(model.head.temperature)},
         "provenance": description.provenance,
-        "evaluated_with": software_versions() | {"precision": str(model.describer.dtype).removeprefix("torch.")},
+        "evaluated_with": software_versions() | {"precision": dtype_name(model.describer.dtype)},
     }

@@ -5,7 +5,6 @@ Tensors: `head.*`, `pooling.*` and, unless left out, `backbone.*`. The header's 
 Nothing in the file is executed when it is read.
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import ModelFileError, UsageError
 from birdnet_cli.core.model.description import ModelDescription
+from birdnet_cli.core.provenance import hash_file
 from birdnet_cli.core.tensor_file import write_tensors
 
 __all__ = ["hash_model_file", "read_description", "read_model_file", "write_model_file"]
@@ -87,8 +87,7 @@ def hash_model_file(path: Path, *, expected: str | None = None) -> str:
     if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
         raise UsageError(f"a SHA-256 has 64 hexadecimal digits, got '{expected}'")
     _require_file(path)
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = hash_file(path)
     if expected is not None and found != expected.lower():
         raise ModelFileError(f"{path}: has SHA-256 {found}, not {expected.lower()}: it is another file, do not use it")
     return found

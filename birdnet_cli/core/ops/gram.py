@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from birdnet_cli.core.device import dtype_name
 from birdnet_cli.core.errors import UsageError
 
 __all__ = ["accumulation_dtype", "as_matrices", "image_portions"]
@@ -31,7 +32,7 @@ def as_matrices(x: Tensor) -> Tensor:
     if x.dim() not in (3, 4):
         raise UsageError(f"expected a feature map [N, C, L] or [N, C, H, W], got {x.dim()} dimensions")
     if x.dtype not in INPUT_DTYPES:
-        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in INPUT_DTYPES)
+        names = ", ".join(dtype_name(dtype) for dtype in INPUT_DTYPES)
         raise UsageError(f"expected a feature map of {names}, got {x.dtype}; convert it first")
     matrices = x.flatten(2)  # [N, C, L]
     if matrices.shape[1] == 0 or matrices.shape[2] == 0:

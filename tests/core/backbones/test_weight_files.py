@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from birdnet_cli.core.backbones.preprocessing import IMAGENET, OXFORD_VGG
-from birdnet_cli.core.backbones.weight_files import hash_file, read_weight_file
+from birdnet_cli.core.backbones.weight_files import read_weight_file
 from birdnet_cli.core.errors import WeightsError
 
 TENSORS = {"conv.weight": torch.arange(54.0).view(2, 3, 3, 3), "conv.bias": torch.ones(2)}
@@ -100,8 +100,3 @@ def test_another_suffix_is_refused_with_the_known_ones(tmp_path):
 def test_a_missing_file_is_refused_with_the_other_choices(tmp_path):
     with pytest.raises(WeightsError, match="no such file; weights are 'auto', 'none', or"):
         read_weight_file(tmp_path / "net.pth", {})
-
-
-def test_a_files_hash_is_its_sha256(tmp_path):
-    (tmp_path / "file").write_bytes(b"abc")
-    assert hash_file(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -12,7 +12,7 @@ from birdnet_cli.core.bench.ops.measure import copy_bytes_per_second, gemm_flops
 from birdnet_cli.core.bench.ops.registry import create_op_bench, list_contenders
 from birdnet_cli.core.bench.ops.results import Ceilings, OpReport, OpRow, PassRow
 from birdnet_cli.core.bench.ops.trial import Entry
-from birdnet_cli.core.device import resolve_device
+from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import UnknownNameError
 from birdnet_cli.core.ops import describe_ops
 from birdnet_cli.core.progress import Progress, SilentProgress
@@ -118,7 +118,7 @@ def _prepare(
 
 
 def _row(entry: Entry, entries: Sequence[Entry], bench: OpBench, gemm: dict[str, float]) -> OpRow:
-    dtype = str(entry.dtype).removeprefix("torch.")
+    dtype = dtype_name(entry.dtype)
     same = (one for one in entries if (one.op, one.shape) == (entry.op, entry.shape))
     baseline = next((one.seconds() for one in same if (one.name, one.dtype) == BASELINE), None)
     forward_flops, backward_flops = bench.flops(entry.shape)

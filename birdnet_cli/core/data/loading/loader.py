@@ -78,15 +78,15 @@ class Batch:
     digests: list[bytes]
 
 
-def cut_batches(count: int, *, size: int) -> list[range]:
-    """Return the indices of `count` samples, in order, in batches of `size`; the last may be smaller.
+def cut_batches(rows: Sequence[int], *, size: int) -> list[Sequence[int]]:
+    """Return `rows` in batches of `size`, in order; the last batch may be smaller.
 
     Raises:
         UsageError: `size` is below 1.
     """
     if size < 1:
         raise UsageError(f"expected a batch of 1 or more images, got {size}")
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def load_batches(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from birdnet_cli.core.atomic import remove_temporary, write_bytes_atomically
 from birdnet_cli.core.errors import CheckpointError
+from birdnet_cli.core.provenance import hash_file
 from birdnet_cli.core.tensor_file import write_tensors
 
 __all__ = ["Checkpoint", "load_checkpoint", "prune_checkpoints", "save_checkpoint"]
@@ -114,7 +115,7 @@ def _read(document: Path, step: int) -> Checkpoint:
     file = document.with_suffix(".safetensors")
     if not file.is_file():
         raise CheckpointError(f"{file}: missing")
-    if _hash(file) != content["tensors_sha256"]:
+    if hash_file(file) != content["tensors_sha256"]:
         raise CheckpointError(f"{file}: damaged: it does not match its digest")
     try:
         tensors = load_file(file)
@@ -130,8 +131,3 @@ def _steps(folder: Path) -> list[int]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
+from birdnet_cli.core.data import Batch, Sample, Transform, cut_batches, load_batches
 from birdnet_cli.core.features.extractor import Describer
 from birdnet_cli.core.features.fit_poolings import fit_reductions
 from birdnet_cli.core.heads import fit_temperature
@@ -33,7 +33,7 @@ def load_fit_images(
     """
     count = min(most, len(samples))
     rows = [index * len(samples) // count for index in range(count)]
-    batches = [rows[start : start + settings.batch_size] for start in range(0, count, settings.batch_size)]
+    batches = cut_batches(rows, size=settings.batch_size)
     transform = Transform(TransformSettings(image_size=settings.image_size, resize=settings.resize))
     with progress.stage(title, total=count, unit="images") as advance:
         for batch in load_batches(samples, transform=transform, batches=batches, workers=settings.workers):
