@@ -7,13 +7,13 @@ __all__ = ["CalibratedMapHead"]
 
 
 class CalibratedMapHead(nn.Module):
-    """A head of `create_map_head`; [N, C, h, w] -> logits [N, K].
+    """A head of `create_map_head` with its normalisation and temperature; [N, C, h, w] -> logits [N, K].
 
-    A pretrained feature map has values of any size, and tanh of a large one is its sign: batch normalization comes
-    between them, as it does at the end of the published networks, which bring their own.
+    Values of a pretrained feature map may be large, and tanh of a large value is only its sign: batch normalization
+    before the head prevents that. The published networks end in a batch normalization of their own.
 
     Args:
-        map_head: of `create_map_head`.
+        map_head: a head made by `create_map_head`.
         channels: C.
         norm: normalise the map first.
 
@@ -32,7 +32,7 @@ class CalibratedMapHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, float32. [N, C, h, w] -> [N, K].
 
-        Under autocast products are its type's; else everything is float32, whatever type the map has.
+        Under autocast, products use autocast's dtype; otherwise everything is float32, whatever the map's dtype.
         """
         if not torch.is_autocast_enabled(x.device.type):
             x = x.float()
@@ -50,10 +50,10 @@ class CalibratedMapHead(nn.Module):
 
     @torch.no_grad()
     def soften(self, factor: float) -> None:
-        """Divide the scores by a factor, which T takes up: the logits stay."""
+        """Divide the scores by a factor: T is multiplied by it, the logits stay."""
         self.temperature.mul_(factor)
 
     @torch.no_grad()
     def solved(self, *, rescale: float = 1.0) -> dict[str, Tensor]:
-        """Return the state dict, with T times a temperature of the scores that was fitted after training."""
+        """Return the state dict, with T multiplied by `rescale`, a temperature fitted to the scores after training."""
         return self.state_dict() | {"temperature": self.temperature * rescale}

@@ -1,4 +1,4 @@
-"""Temperature of a head: logits [n, K] and labels [n] -> T, such that softmax(logits / T) are honest probabilities.
+"""Temperature of a head: logits [n, K] and labels [n] -> T that calibrates the probabilities softmax(logits / T).
 
 Source: Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2; targets smoothed as in Platt, 1999.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["fit_temperature"]
 
-# Of 1 / T times the spread of the logits: from almost uniform probabilities to almost one-hot ones.
+# Range of spread / T, spread the standard deviation of the logits: from almost uniform to almost one-hot probabilities.
 LOWEST, HIGHEST = 1e-3, 1e3
 HALVINGS = 60
 
@@ -18,13 +18,16 @@ HALVINGS = 60
 def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float | None = None) -> float:
     """Return the T that minimises the cross-entropy of softmax(logits / T).
 
-    One part in n + 1 of each target is spread over all classes: where every image is classified correctly, the
-    plain minimum is at T = 0, and all predictions would claim to be certain.
+    A share of 1 / (n + 1) of each target is spread over all classes: where every image is classified correctly, the
+    minimum without it is at T = 0, and every prediction would have probability 1.
 
     Args:
-        logits: of images that the head was not trained on, [n, K].
+        logits: logits of images that the head was not trained on, [n, K].
         labels: int64 [n] in 0 .. K-1.
-        smoothing: spread this share of each target instead.
+        smoothing: spread this share of each target instead, in [0, 1).
+
+    Returns:
+        T > 0; 1 where all logits of each row are equal.
     """
     logits = logits.double()
     logits = logits - logits.mean(dim=1, keepdim=True)
@@ -34,7 +37,7 @@ def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float | None =
         return 1.0
     logits = logits / spread
     share = 1 / (n + 1) if smoothing is None else smoothing
-    aimed = logits.gather(1, labels[:, None]).sum().item() * (1 - share)  # the uniform part meets centred logits: 0
+    aimed = logits.gather(1, labels[:, None]).sum().item() * (1 - share)  # centred logits have no uniform part
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -16,7 +16,8 @@ MaskKind = Literal["batch", "sample"]
 BITS = 32
 LOW = 2**BITS - 1
 WORD = 2**31
-# Odd, so that streams which differ anywhere differ; large, so that they differ in more than the bits of an index.
+# Multiplier of the stream number: odd, so that no two streams get the same word; large, so that streams differ in
+# more bits than indices do.
 STREAM = 0x9E3779B1
 
 
@@ -25,19 +26,19 @@ class DropFactor(nn.Module):
 
     The mask is a function of a key, a stream and the number of masks drawn since `reseed`, computed with integer
     arithmetic: it is the same on every device, under torch.compile and in every process, whatever else draws random
-    numbers. The key and the count are part of the state dict, so that a training resumed from it draws what an unbroken
-    one would have drawn. A pass that is computed twice, as activation checkpointing does, would draw twice: leave this
-    layer out of it.
+    numbers. The key and the count are part of the state dict, so that a training resumed from it draws what a
+    training without a break would have drawn. Activation checkpointing computes a pass twice and would draw
+    twice: leave this layer out of the recomputed part.
 
     Args:
         factors: K.
-        drop_prob: in [0, 1).
-        mask: `batch` draws one mask for all samples, positions and classes of a pass, as the authors do (on each device
-            for itself); `sample` draws one for each sample.
+        drop_prob: probability of dropping a factor, in [0, 1).
+        mask: `batch` draws one mask for all samples, positions and classes of a pass, as the authors do (a mask of its
+            own on each device); `sample` draws one for each sample.
         seed: the first key.
 
     Raises:
-        UsageError: a probability or a kind of mask that is none.
+        UsageError: `drop_prob` is outside [0, 1), or `mask` is neither `batch` nor `sample`.
     """
 
     position: Tensor
@@ -67,14 +68,14 @@ class DropFactor(nn.Module):
         self.reseed(self.seed)
 
     def reseed(self, *key: int, stream: int = 0) -> None:
-        """Let the following masks depend on these numbers alone.
+        """Make the following masks a function of these numbers alone.
 
-        An engine that calls this before each pass with (seed, step, pass) makes a training exactly resumable.
+        A training that calls this before each pass with (seed, step, pass) can be resumed exactly.
 
         Args:
             key: any integers.
-            stream: tells processes apart that use the same key: 0 in all of them for synchronised masks, the rank for
-                a mask on each device. It is no tensor, and survives DistributedDataParallel's broadcast of buffers.
+            stream: 0 in all processes for the same masks in all of them, the rank for different masks. It is an int and
+                no buffer, so that DistributedDataParallel's broadcast of buffers does not overwrite it.
         """
         digest = hashlib.sha256(repr(key).encode()).digest()
         words = (int.from_bytes(digest[start : start + 4], "little") % WORD for start in (0, 4))
@@ -86,10 +87,10 @@ class DropFactor(nn.Module):
         """Draw the next mask.
 
         Args:
-            batch: N.
+            batch: N, samples of the pass.
 
         Returns:
-            float32 Tensor[K] or Tensor[N, K] of 0 and 1 / keep; None in evaluation and where nothing is dropped.
+            float32 Tensor[K] or Tensor[N, K] of 0 and 1 / keep; None in evaluation and for drop_prob = 0.
         """
         if not self.training or self.drop_prob == 0:
             return None
@@ -122,7 +123,8 @@ def reseed_drop_factors(module: nn.Module, *key: int, stream: int = 0) -> None:
 
 
 def _mix(x: Tensor) -> Tensor:
-    # Every bit of a 32-bit value decides about every bit of the result. The factor is below 2^31: nothing overflows.
+    # A 32-bit integer hash: each bit of x affects each bit of the result. The multiplier is below 2^31, so that no
+    # product overflows int64.
     for _ in range(2):
         x = ((x >> 16) ^ x) * 0x45D9F3B & LOW
     return (x >> 16) ^ x

@@ -1,10 +1,10 @@
-"""A head solved exactly in at most N dimensions, on a basis that memory holds."""
+"""The exact solver: a head solved in at most N dimensions, on a basis that fits into memory."""
 
 import numpy as np
 import numpy.typing as npt
 
 from birdnet_cli.core.heads.calibration import fit_temperature
-from birdnet_cli.core.heads.problem import FitTask, HeadFit
+from birdnet_cli.core.heads.problem import HeadFit, HeadProblem
 from birdnet_cli.core.heads.solver import (
     Basis,
     Candidate,
@@ -17,40 +17,40 @@ from birdnet_cli.core.heads.solver import (
     sample_weights,
 )
 
-__all__ = ["fit_exactly", "judge_exactly"]
+__all__ = ["cross_validate_exactly", "fit_exactly"]
 
-# Relative error of the weights; that of the objective is its square.
+# Relative error of the weights; the relative error of the objective is its square.
 TOLERANCE = 1e-4
 
 
-def fit_exactly(task: FitTask) -> HeadFit:
-    """Solve a task; all folds and all values of C share one kernel matrix.
+def fit_exactly(problem: HeadProblem) -> HeadFit:
+    """Solve a problem; all folds and all values of C share one kernel matrix.
 
     Raises:
         DataError: all rows are equal.
         NumericsError: the kernel matrix cannot be factored.
     """
-    settings, labels = task.settings, task.labels.to(task.device)
-    basis = build_basis(task.source, task.moments, device=task.device, progress=task.at("kernel"))
+    settings, labels = problem.settings, problem.labels.to(problem.device)
+    basis = build_basis(problem.source, problem.moments, device=problem.device, progress=problem.at("kernel"))
     C, temperature = settings.C, 1.0
     candidates: tuple[Candidate, ...] = ()
-    if task.folds is not None:
-        found = _judge(task, basis, task.folds)
+    if problem.folds is not None:
+        found = _judge(problem, basis, problem.folds)
         C, candidates = found.best.C, found.candidates
         if settings.calibrate:
-            temperature = fit_temperature(found.logits[found.judged], task.labels[found.judged])
-    weights = sample_weights(labels, balanced=task.balanced)
-    loss = create_loss(settings.head, labels, num_classes=task.num_classes, weights=weights)
-    task.report("solve", 0.0)
+            temperature = fit_temperature(found.logits[found.judged], problem.labels[found.judged])
+    weights = sample_weights(labels, balanced=problem.balanced)
+    loss = create_loss(settings.head, labels, num_classes=problem.num_classes, weights=weights)
+    problem.report("solve", 0.0)
     solution = minimize(basis.rows, loss, C=float(C), tolerance=TOLERANCE)
-    task.report("solve", 1.0)
+    problem.report("solve", 1.0)
     weight, bias = recover_weight(
         basis,
-        task.source,
-        task.moments,
+        problem.source,
+        problem.moments,
         weight=solution.weight,
         bias=solution.bias,
-        progress=task.at("weights"),
+        progress=problem.at("weights"),
     )
     return HeadFit(
         weight,
@@ -64,30 +64,30 @@ def fit_exactly(task: FitTask) -> HeadFit:
     )
 
 
-def judge_exactly(task: FitTask) -> CrossValidation:
-    """Return what heads solved without each fold say of its rows, at the best C.
+def cross_validate_exactly(problem: HeadProblem) -> CrossValidation:
+    """Return the logits of all rows, each from a head that was solved without the row's fold, at the best C.
 
     Args:
-        task: with folds.
+        problem: a problem with folds.
 
     Raises:
         DataError: all rows are equal.
         NumericsError: the kernel matrix cannot be factored.
     """
-    if task.folds is None:
-        raise ValueError("expected a task with folds")
-    basis = build_basis(task.source, task.moments, device=task.device, progress=task.at("kernel"))
-    return _judge(task, basis, task.folds)
+    if problem.folds is None:
+        raise ValueError("expected a problem with folds")
+    basis = build_basis(problem.source, problem.moments, device=problem.device, progress=problem.at("kernel"))
+    return _judge(problem, basis, problem.folds)
 
 
-def _judge(task: FitTask, basis: Basis, folds: npt.NDArray[np.int64]) -> CrossValidation:
+def _judge(problem: HeadProblem, basis: Basis, folds: npt.NDArray[np.int64]) -> CrossValidation:
     return cross_validate(
         basis.rows,
-        task.labels.to(task.device),
-        head=task.settings.head,
-        num_classes=task.num_classes,
-        balanced=task.balanced,
-        Cs=task.grid(basis.mean_squared_norm),
+        problem.labels.to(problem.device),
+        head=problem.settings.head,
+        num_classes=problem.num_classes,
+        balanced=problem.balanced,
+        Cs=problem.grid(basis.mean_squared_norm),
         folds=folds,
-        progress=task.at("cross-validation"),
+        progress=problem.at("cross-validation"),
     )

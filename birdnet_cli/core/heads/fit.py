@@ -9,15 +9,15 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.heads.exact_fit import fit_exactly
-from birdnet_cli.core.heads.problem import FitTask, HeadFit
+from birdnet_cli.core.heads.problem import HeadFit, HeadProblem
 from birdnet_cli.core.heads.solver import RowSource, grouped_folds, measure_moments, stratified_folds
 from birdnet_cli.core.heads.streamed_fit import fit_streamed
 from birdnet_cli.core.recipe import HeadSettings
 
-__all__ = ["choose_solver", "fit_head", "prepare_task"]
+__all__ = ["choose_solver", "fit_head", "prepare_problem"]
 
-# A basis of so many values takes 1 GB, and its kernel matrix and a fold's share of it as much again: 16,384 rows, or
-# any number of rows of few enough dimensions.
+# A basis of 2^28 float32 values takes 1 GB, and a fold's rows of it nearly as much again. 2^28 values are 16,384 rows,
+# or more rows of fewer dimensions.
 EXACT_VALUES = 2**28
 
 
@@ -41,25 +41,25 @@ def fit_head(
 ) -> HeadFit:
     """Minimise  ||W||^2 / 2 + C sum_i w_i loss(W x_i + b, y_i)  over W and a free b, x the centred descriptors.
 
-    `C = auto` takes, of ten values, the one of highest cross-validated accuracy (of equals: of lowest loss).
+    `C = auto` chooses among ten values by cross-validated accuracy; among equal accuracies, by the lowest loss.
 
     Args:
         source: the training rows.
         labels: integers [N] in 0 .. K-1.
         num_classes: K.
         settings: loss, C, folds, class weights, calibration, solver.
-        standardize: divide each feature by its standard deviation; features that never vary get weight 0.
+        standardize: divide each feature by its standard deviation; features that are constant get weight 0.
         groups: integers [N]; rows of one group are in one fold.
         device: where the products are computed; None is the CPU.
         progress: called with a stage (`statistics`, `kernel`, `cross-validation`, `solve`, `weights`) and the finished
             fraction of it.
 
     Raises:
-        DataError: fewer than two classes, a label out of range, a class without a row, as many labels as not rows, too
-            few rows or groups for the folds, or rows that are all equal.
+        DataError: fewer than two classes, a label out of range, a class without a row, unequal numbers of labels and
+            rows, too few rows or groups for the folds, or rows that are all equal.
         NumericsError: a descriptor is not finite, or the kernel matrix cannot be factored.
     """
-    task = prepare_task(
+    problem = prepare_problem(
         source,
         labels,
         num_classes=num_classes,
@@ -70,10 +70,10 @@ def fit_head(
         progress=progress,
     )
     solver = choose_solver(rows=source.rows, dim=source.dim, settings=settings)
-    return fit_exactly(task) if solver == "exact" else fit_streamed(task)
+    return fit_exactly(problem) if solver == "exact" else fit_streamed(problem)
 
 
-def prepare_task(
+def prepare_problem(
     source: RowSource,
     labels: Tensor | npt.NDArray[np.int64],
     *,
@@ -83,7 +83,7 @@ def prepare_task(
     groups: npt.NDArray[np.int64] | None,
     device: torch.device | None,
     progress: Callable[[str, float], None] | None,
-) -> FitTask:
+) -> HeadProblem:
     """Check the arguments of `fit_head`, draw its folds and measure its rows."""
     report = progress or (lambda _stage, _fraction: None)
     y = torch.as_tensor(labels, dtype=torch.int64)
@@ -95,7 +95,7 @@ def prepare_task(
     report("statistics", 0.0)
     moments = measure_moments(source, standardize=standardize)
     report("statistics", 1.0)
-    return FitTask(source, y, num_classes, settings, moments, folds, device or torch.device("cpu"), report)
+    return HeadProblem(source, y, num_classes, settings, moments, folds, device or torch.device("cpu"), report)
 
 
 def _check_labels(labels: Tensor, *, rows: int, num_classes: int) -> None:

@@ -1,4 +1,4 @@
-"""A module as it was built, values uninitialised -> the values that training starts from."""
+"""Initial values of a module's parameters and buffers, drawn from a named generator, the same on every device."""
 
 import math
 
@@ -14,11 +14,11 @@ __all__ = ["draw_he_normal", "initialize_weights"]
 def initialize_weights(module: nn.Module, *, generator: torch.Generator) -> None:
     """Draw weights of more than one dimension by `draw_he_normal`, and set everything else to its usual constant.
 
-    Scales and running variances become 1; biases, shifts and running means 0; DropFactor begins again.
+    Scales and running variances become 1; biases, shifts and running means 0; DropFactor returns to its first key.
 
     Args:
-        module: on any device; on the meta device nothing happens.
-        generator: of the CPU; nothing else is drawn from.
+        module: a module on any device; on the meta device nothing happens.
+        generator: a CPU generator; no other random numbers are drawn.
     """
     for layer in module.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm | DropFactor):
@@ -36,8 +36,9 @@ def draw_he_normal(weight: Tensor, *, generator: torch.Generator) -> None:
     """Fill a weight with Gaussian values of variance 2 / fan-in.
 
     Args:
-        weight: Tensor[O, ...]; the fan-in is the number of values per output. One on the meta device stays as it is.
-        generator: of the CPU, where the values are drawn.
+        weight: Tensor[O, ...]; the fan-in is the number of values per output. A weight on the meta device stays as it
+            is.
+        generator: a CPU generator; the values are drawn on the CPU.
 
     Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
     """

@@ -1,4 +1,4 @@
-"""Heads on feature maps by name, with the activation before them: [N, C, h, w] before it -> logits [N, K]."""
+"""Heads on feature maps by name, each with its activation: map [N, C, h, w] before the activation -> logits [N, K]."""
 
 from collections import OrderedDict
 from typing import Any
@@ -25,15 +25,15 @@ def create_map_head(name: str, in_channels: int, num_classes: int, *, seed: int 
 
     Args:
         name: `fc`: ReLU, average, linear. `tanh`: tanh, average, linear. `fb`: tanh, `FactorizedBilinearHead`. The
-            paper compares the last with the other two, trained alike.
+            paper compares `fb` with the other two under the same training.
         in_channels: C.
         num_classes: K.
-        seed: of the initial weights and of DropFactor; nothing is drawn from PyTorch's global generator.
-        settings: of `FactorizedBilinearHead`; the other heads have none.
+        seed: seed of the initial weights and of DropFactor; PyTorch's global generator is not used.
+        settings: settings of `FactorizedBilinearHead`; the other heads take none.
 
     Raises:
         UnknownNameError: no such head.
-        UsageError: a setting for a head that has none, or one out of range.
+        UsageError: a setting for `fc` or `tanh`, or a setting out of range.
     """
     if name not in ACTIVATIONS:
         raise UnknownNameError("head", name, ACTIVATIONS)
@@ -46,7 +46,7 @@ def create_map_head(name: str, in_channels: int, num_classes: int, *, seed: int 
     device = torch.get_default_device()
     parts["pool"] = nn.AdaptiveAvgPool2d(1)
     parts["flatten"] = nn.Flatten()
-    # Without the initial values that it would draw from the global generator.
+    # Built on meta, so that no initial values are drawn from the global generator.
     parts["linear"] = nn.Linear(in_channels, num_classes, device="meta").to_empty(device=device)
     head = nn.Sequential(parts)
     initialize_weights(head, generator=torch.Generator().manual_seed(seed))

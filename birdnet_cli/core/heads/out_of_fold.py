@@ -1,4 +1,4 @@
-"""Descriptors and labels -> the probabilities that heads give to rows which they were not solved on."""
+"""Out-of-fold probabilities: each row's, from a head that was solved without the row's fold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.heads.calibration import fit_temperature
-from birdnet_cli.core.heads.exact_fit import judge_exactly
-from birdnet_cli.core.heads.fit import prepare_task
+from birdnet_cli.core.heads.exact_fit import cross_validate_exactly
+from birdnet_cli.core.heads.fit import prepare_problem
 from birdnet_cli.core.heads.solver import RowSource
 from birdnet_cli.core.recipe import HeadSettings
 
@@ -19,12 +19,13 @@ __all__ = ["OutOfFold", "predict_out_of_fold"]
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """What cross-validation says of every row.
+    """The cross-validated probabilities of every row.
 
     Attributes:
         probabilities: calibrated, float32 [N, K]; each row from heads that were solved without its fold.
-        judged: rows whose class those heads had seen, bool [N]; the others' probabilities mean nothing.
-        accuracy: share of rows that are classified as their label says.
+        judged: True for rows whose class occurs in the other folds, bool [N]; other rows' probabilities are
+            meaningless.
+        accuracy: share of rows whose predicted class is their label, in [0, 1].
     """
 
     probabilities: Tensor
@@ -43,7 +44,7 @@ def predict_out_of_fold(
     device: torch.device | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> OutOfFold:
-    """Solve heads without each fold in turn, exactly, and ask each about the rows that it has not seen.
+    """Solve a head without each fold in turn, exactly, and predict the rows of that fold.
 
     Args:
         source: all rows.
@@ -58,7 +59,7 @@ def predict_out_of_fold(
     Raises:
         DataError, NumericsError: as `fit_head`.
     """
-    task = prepare_task(
+    problem = prepare_problem(
         source,
         labels,
         num_classes=num_classes,
@@ -68,6 +69,6 @@ def predict_out_of_fold(
         device=device,
         progress=progress,
     )
-    found = judge_exactly(task)
-    temperature = fit_temperature(found.logits[found.judged], task.labels[found.judged])
+    found = cross_validate_exactly(problem)
+    temperature = fit_temperature(found.logits[found.judged], problem.labels[found.judged])
     return OutOfFold(torch.softmax(found.logits / temperature, dim=1), found.judged, found.best.accuracy)

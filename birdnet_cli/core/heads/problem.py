@@ -1,4 +1,4 @@
-"""What a head is solved from, and the solution: the words that the exact and the streamed fit share."""
+"""A head's optimisation problem and its solution, as the exact and the streamed solver share them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from torch import Tensor
 from birdnet_cli.core.heads.solver import Candidate, Moments, RowSource
 from birdnet_cli.core.recipe import HeadSettings
 
-__all__ = ["FitTask", "HeadFit"]
+__all__ = ["HeadFit", "HeadProblem"]
 
-# C = 10^e / (mean squared norm of the centred descriptors): at e = 0 a single image can move its own logit by about
-# one. From nearly constant logits to nearly hard margins, in steps of sqrt(10); a softmax wants its margins wider.
+# C = 10^e / (mean squared norm of the centred descriptors): at e = 0 a single image can move its own logit by about 1.
+# The grid goes from nearly constant logits to nearly hard margins in steps of sqrt(10); the softmax needs larger C.
 EXPONENTS = {
     "ridge": tuple(e / 2 for e in range(-4, 6)),
     "svm": tuple(e / 2 for e in range(-4, 6)),
@@ -24,16 +24,16 @@ EXPONENTS = {
 
 @dataclass(frozen=True, eq=False)
 class HeadFit:
-    """A solved head and how it came about.
+    """A solved head and how it was solved.
 
     Attributes:
         weight: W of the raw descriptors, float32 [K, D]: logits = W descriptor + b.
         bias: b, float32 [K].
         C: weight of the summed loss against ||W||^2 / 2 (of the standardized features, where they were).
         temperature: T of the probabilities softmax(logits / T); 1 without calibration.
-        cross_validation: one entry per C that was tried, rising; empty where none was needed.
-        mean_squared_norm: of the centred (and standardized) descriptors.
-        jitter: what the kernel's factorisation needed on its diagonal, as a fraction of `mean_squared_norm`.
+        cross_validation: an entry for each C that was tried, rising; empty without cross-validation.
+        mean_squared_norm: mean squared norm of the centred (and standardized) descriptors.
+        jitter: value added to the kernel's diagonal for its factorisation, as a fraction of `mean_squared_norm`.
         error: estimate of the relative error of W against the exact minimum (exact), or the largest relative distance
             of the objective from its minimum (streamed).
         solver: `exact` or `streamed`.
@@ -51,8 +51,8 @@ class HeadFit:
 
 
 @dataclass(frozen=True, eq=False)
-class FitTask:
-    """A checked problem.
+class HeadProblem:
+    """Minimise ||W||^2 / 2 + C sum_i w_i loss(W x_i + b, y_i): checked rows, labels and settings, with folds drawn.
 
     Attributes:
         source: the training rows.
@@ -60,7 +60,7 @@ class FitTask:
         num_classes: K.
         settings: loss, C, folds, class weights, calibration.
         moments: mean and scale of the rows.
-        folds: each row's fold [N]; None where neither C nor a temperature is to be found.
+        folds: each row's fold, int64 [N]; None where C is given and no temperature is wanted.
         device: where the products are computed.
         report: called with a stage and the finished fraction of it.
     """
@@ -76,7 +76,7 @@ class FitTask:
 
     @property
     def balanced(self) -> bool:
-        """Whether classes weigh the same."""
+        """Whether every class has the same total weight."""
         return self.settings.class_weights == "balanced"
 
     def grid(self, mean_squared_norm: float) -> list[float]:
@@ -86,5 +86,5 @@ class FitTask:
         return [10**exponent / mean_squared_norm for exponent in EXPONENTS[self.settings.head]]
 
     def at(self, stage: str) -> Callable[[float], None]:
-        """Return what takes the finished fraction of one stage."""
+        """Return the callback that takes the finished fraction of one stage."""
         return lambda fraction: self.report(stage, fraction)

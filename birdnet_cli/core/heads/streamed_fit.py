@@ -1,4 +1,4 @@
-"""A head of more rows than a kernel matrix in memory can serve: the same objective, ascended block by block."""
+"""The streamed solver: the objective of the exact solver, minimised block by block where no kernel matrix fits."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.heads.calibration import fit_temperature
-from birdnet_cli.core.heads.problem import FitTask, HeadFit
+from birdnet_cli.core.heads.problem import HeadFit, HeadProblem
 from birdnet_cli.core.heads.solver import (
     Ascent,
     Candidate,
@@ -16,45 +16,45 @@ from birdnet_cli.core.heads.solver import (
     ascend,
     assess,
     build_blocks,
-    dealt_order,
     sample_weights,
+    spread_order,
     uncentre,
 )
 
 __all__ = ["fit_streamed"]
 
-# Largest relative distance of the objective from its minimum, of the head and of those that only choose C.
+# Largest relative distance of the objective from its minimum: of the head, and of the heads that only choose C.
 TOLERANCE, ROUGH = 1e-2, 3e-2
-# Values of C in a row that do worse than the best so far, after which no larger one is tried: they take the longest.
+# After so many successive values of C with a lower accuracy than the best, no larger C is tried: large C take longest.
 PATIENCE = 2
 
 
-def fit_streamed(task: FitTask) -> HeadFit:
-    """Solve a task in memory that grows with N by a thousand values a row, whatever the number of dimensions.
+def fit_streamed(problem: HeadProblem) -> HeadFit:
+    """Solve a problem in memory of about 1,000 values per row, whatever the number of dimensions.
 
-    C and the temperature are found on one fold, left out of training: of so many rows, it tells as much as all folds
-    of a small data set.
+    C and the temperature are chosen on a single held-out fold: with so many rows it is as reliable as all folds of a
+    small data set.
 
     Raises:
         DataError: all rows are equal.
         NumericsError: the kernel matrix of a block cannot be factored.
     """
-    order = dealt_order(task.source)
-    source, labels = task.source.reordered(order), task.labels[torch.from_numpy(order)]
-    blocks = build_blocks(source, task.moments, device=task.device, progress=task.at("kernel"))
-    weights = sample_weights(labels, balanced=task.balanced)
-    problem = StreamedProblem(blocks, labels, weights, task.settings.head, task.num_classes)
-    C, temperature, start = task.settings.C, 1.0, None
+    order = spread_order(problem.source)
+    source, labels = problem.source.reordered(order), problem.labels[torch.from_numpy(order)]
+    blocks = build_blocks(source, problem.moments, device=problem.device, progress=problem.at("kernel"))
+    weights = sample_weights(labels, balanced=problem.balanced)
+    streamed = StreamedProblem(blocks, labels, weights, problem.settings.head, problem.num_classes)
+    C, temperature, start = problem.settings.C, 1.0, None
     candidates: tuple[Candidate, ...] = ()
-    if task.folds is not None:
-        found, start = _hold_out(task, problem, torch.from_numpy(task.folds[order] == 0))
+    if problem.folds is not None:
+        found, start = _hold_out(problem, streamed, torch.from_numpy(problem.folds[order] == 0))
         C, candidates = found.best.C, found.candidates
-        if task.settings.calibrate:
+        if problem.settings.calibrate:
             temperature = fit_temperature(found.logits[found.judged], labels[found.judged])
-    solved = ascend(problem, C=float(C), tolerance=TOLERANCE, start=start, progress=task.at("solve"))
-    task.report("solve", 1.0)
-    weight, bias = uncentre(solved.weight.mT.contiguous().cpu(), solved.bias.cpu(), task.moments)
-    task.report("weights", 1.0)
+    solved = ascend(streamed, C=float(C), tolerance=TOLERANCE, start=start, progress=problem.at("solve"))
+    problem.report("solve", 1.0)
+    weight, bias = uncentre(solved.weight.mT.contiguous().cpu(), solved.bias.cpu(), problem.moments)
+    problem.report("weights", 1.0)
     return HeadFit(
         weight,
         bias,
@@ -68,14 +68,14 @@ def fit_streamed(task: FitTask) -> HeadFit:
     )
 
 
-def _hold_out(task: FitTask, problem: StreamedProblem, out: Tensor) -> tuple[CrossValidation, Ascent]:
-    """Train without the rows `out`, bool [N], at rising C; judge them; return the best solution beside that."""
-    labels = problem.labels
+def _hold_out(problem: HeadProblem, streamed: StreamedProblem, out: Tensor) -> tuple[CrossValidation, Ascent]:
+    """Train without the rows `out`, bool [N], at rising C; assess them; also return the best solution."""
+    labels = streamed.labels
     weights = torch.zeros(len(labels), dtype=torch.float64)
-    weights[~out] = sample_weights(labels[~out], balanced=task.balanced)
-    partial = replace(problem, weights=weights)
+    weights[~out] = sample_weights(labels[~out], balanced=problem.balanced)
+    partial = replace(streamed, weights=weights)
     judged = torch.isin(labels[out], labels[~out])
-    Cs = task.grid(problem.blocks.mean_squared_norm)
+    Cs = problem.grid(streamed.blocks.mean_squared_norm)
     candidates: list[Candidate] = []
     state: Ascent | None = None
     best: tuple[Candidate, Ascent] | None = None
@@ -86,8 +86,8 @@ def _hold_out(task: FitTask, problem: StreamedProblem, out: Tensor) -> tuple[Cro
             C,
             state.logits[out],
             labels[out],
-            head=problem.head,
-            balanced=task.balanced,
+            head=streamed.head,
+            balanced=problem.balanced,
             folds=np.zeros(int(out.sum()), np.int64),
             judged=judged,
         )
@@ -96,11 +96,11 @@ def _hold_out(task: FitTask, problem: StreamedProblem, out: Tensor) -> tuple[Cro
             best, worse = (candidate, state), 0
         else:
             worse += candidate.accuracy < best[0].accuracy
-        task.report("cross-validation", len(candidates) / len(Cs))
-        # A minimum that passes do not reach is further off for every larger C.
+        problem.report("cross-validation", len(candidates) / len(Cs))
+        # Where the passes do not reach the minimum, they miss it by more at every larger C.
         if worse >= PATIENCE or state.gap > ROUGH:
             break
-    task.report("cross-validation", 1.0)
+    problem.report("cross-validation", 1.0)
     if best is None:
         raise ValueError("expected at least one C")
     known = out.clone()

@@ -11,9 +11,9 @@ __all__ = ["TrainableHead"]
 class TrainableHead(nn.Module):
     """A linear head in units of log-probability: scores = (W descriptor + b) / T.
 
-    A solved head has logits of any scale and a temperature T that makes them calibrated; a cross-entropy on the logits
-    themselves would first have to undo that scale. The parameters are W / T and b / T, so that a learning rate means
-    the same whatever loss the head was solved with.
+    A solved head has logits of any scale and a temperature T that calibrates them; training by cross-entropy on the
+    logits would begin by undoing that scale. The parameters are W / T and b / T, so that a learning rate has the same
+    effect whatever loss the head was solved with.
 
     Args:
         dim: D.
@@ -42,7 +42,7 @@ class TrainableHead(nn.Module):
 
     @torch.no_grad()
     def soften(self, factor: float) -> None:
-        """Divide the scores by a factor, which T takes up: the logits stay."""
+        """Divide the scores by a factor: T is multiplied by it, the logits stay."""
         self.temperature.mul_(factor)
         self.weight.div_(factor)
         self.bias.div_(factor)
@@ -52,7 +52,7 @@ class TrainableHead(nn.Module):
         """Return the state dict of the `LinearHead` with the same logits.
 
         Args:
-            rescale: a temperature of the scores, fitted after training; it multiplies T and leaves the logits alone.
+            rescale: a temperature fitted to the scores after training; T is multiplied by it, the logits stay.
         """
         T = self.temperature
         return {"weight": self.weight * T, "bias": self.bias * T, "temperature": T * rescale}
@@ -62,6 +62,6 @@ class TrainableHead(nn.Module):
         return nn.functional.linear(descriptor, self.weight, self.bias)
 
     def scores(self, descriptor: Tensor) -> Tensor:
-        """Return the same, as `CalibratedMapHead.scores` does of its logits."""
+        """Return the scores, as `forward` does; `CalibratedMapHead.scores` divides its logits by T."""
         scores: Tensor = self(descriptor)
         return scores

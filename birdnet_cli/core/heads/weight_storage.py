@@ -13,7 +13,7 @@ from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["HalfWeight", "halve_weight", "stored_weight"]
 
-# A shift of half a percentage point is what a printed probability would show.
+# Largest shift of a probability that a printed percentage would not show: half a percentage point.
 UNNOTICED = 0.005
 
 
@@ -23,8 +23,8 @@ class HalfWeight:
 
     Attributes:
         weight: float16 [K, D].
-        changed: training rows whose predicted class is another with it.
-        shift: largest change of a probability of a training row.
+        changed: training rows whose predicted class differs from that of float32.
+        shift: largest change of a probability of a training row, in [0, 1].
     """
 
     weight: Tensor
@@ -43,6 +43,9 @@ def halve_weight(fit: HeadFit, source: RowSource) -> HalfWeight:
     Args:
         fit: the solved head.
         source: the rows that it was solved on.
+
+    Returns:
+        The rounded W, and its effect on the training predictions.
     """
     weight = fit.weight.half()
     rounded = weight.float()
@@ -51,7 +54,7 @@ def halve_weight(fit: HeadFit, source: RowSource) -> HalfWeight:
         exact, stored = (torch.from_numpy(block @ W.numpy().T) + fit.bias for W in (fit.weight, rounded))
         changed += int((exact.argmax(dim=1) != stored.argmax(dim=1)).sum())
         moved = (torch.softmax(exact / fit.temperature, dim=1) - torch.softmax(stored / fit.temperature, dim=1)).abs()
-        # An infinite weight makes NaN of the probabilities, which no comparison would find too large.
+        # An infinite weight makes probabilities NaN, and NaN compares as not larger: count it as a shift of 1.
         shift = max(shift, float(moved.nan_to_num(nan=1.0).max()))
     return HalfWeight(weight, changed, shift)
 
@@ -63,7 +66,7 @@ def stored_weight(fit: HeadFit, source: RowSource, settings: HeadSettings, progr
         fit: the solved head.
         source: the rows that it was solved on.
         settings: its `weight_dtype`.
-        progress: is told when `auto` ends in float32.
+        progress: gets a note when `auto` chooses float32.
 
     Raises:
         NumericsError: float16 was asked for, and training predictions would change.

@@ -7,6 +7,7 @@ import torch
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.heads import DropFactor, FactorizedBilinear, reseed_drop_factors
+from birdnet_cli.core.heads.factorized_bilinear import FactorDropping
 
 DRAWS = 4000
 
@@ -139,7 +140,9 @@ def test_compiled_in_one_graph_it_draws_the_same_masks_without_compiling_again()
 
 
 def test_every_layer_of_a_module_gets_masks_of_its_own():
-    layers = torch.nn.ModuleList(FactorizedBilinear(3, 2, drop_prob=0.5, factors=40) for _ in range(2))
+    layers = torch.nn.ModuleList(
+        FactorizedBilinear(3, 2, factors=40, dropping=FactorDropping(drop_prob=0.5)) for _ in range(2)
+    )
 
     reseed_drop_factors(layers, 1, 2, stream=3)
     masks = [layer.drop(1) for layer in layers]

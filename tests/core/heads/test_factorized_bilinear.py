@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.heads import FactorizedBilinear, FactorizedBilinearHead
+from birdnet_cli.core.heads.factorized_bilinear import ConvGeometry, FactorDropping
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -35,7 +36,7 @@ def test_the_layer_is_the_form_plus_a_bias(diagonal):
 
 
 def test_the_fully_connected_form_is_the_convolution_of_one_position():
-    layer = FactorizedBilinear(6, 4, factors=3, drop_prob=0.5)
+    layer = FactorizedBilinear(6, 4, factors=3, dropping=FactorDropping(drop_prob=0.5))
     x = draw(7, 6)
     connected = layer(x)
     layer.drop.reset()
@@ -45,7 +46,7 @@ def test_the_fully_connected_form_is_the_convolution_of_one_position():
 
 def test_geometry_is_that_of_a_convolution():
     geometry = {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (1, 2), "groups": 2}
-    layer = FactorizedBilinear(6, 4, factors=3, diagonal=True, bias=False, **geometry)
+    layer = FactorizedBilinear(6, 4, factors=3, diagonal=True, bias=False, geometry=ConvGeometry(**geometry))
     convolution = nn.Conv2d(6, 12, bias=False, **geometry)
     convolution.weight = nn.Parameter(layer.weight.detach().flatten(0, 1))
     x = draw(2, 6, 9, 8)
@@ -57,7 +58,7 @@ def test_geometry_is_that_of_a_convolution():
 
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "off-diagonal"])
 def test_training_scales_what_is_kept_and_drops_the_diagonal_with_its_factor(diagonal):
-    layer = FactorizedBilinear(6, 4, factors=8, drop_prob=0.5, diagonal=diagonal, bias=False)
+    layer = FactorizedBilinear(6, 4, factors=8, diagonal=diagonal, bias=False, dropping=FactorDropping(drop_prob=0.5))
     x = draw(2, 6, 5, 3)
     layer.drop.reseed(1)
     scale = layer.drop(len(x))
@@ -70,7 +71,7 @@ def test_training_scales_what_is_kept_and_drops_the_diagonal_with_its_factor(dia
 
 
 def test_masks_of_samples_drop_different_factors_of_each():
-    layer = FactorizedBilinear(6, 4, factors=8, drop_prob=0.5, mask="sample", bias=False)
+    layer = FactorizedBilinear(6, 4, factors=8, bias=False, dropping=FactorDropping(drop_prob=0.5, mask="sample"))
     x = draw(1, 6, 5, 3).expand(16, -1, -1, -1)
     layer.drop.reseed(1)
     scale = layer.drop(len(x))
@@ -84,7 +85,9 @@ def test_masks_of_samples_drop_different_factors_of_each():
 
 
 def test_the_mean_of_training_is_evaluation():
-    layer = FactorizedBilinear(6, 1, factors=10, drop_prob=0.5, mask="sample", diagonal=True, bias=False)
+    layer = FactorizedBilinear(
+        6, 1, factors=10, diagonal=True, bias=False, dropping=FactorDropping(drop_prob=0.5, mask="sample")
+    )
     x = draw(1, 6)
     trained = layer(x.expand(4000, -1))
 
@@ -96,7 +99,7 @@ def test_the_mean_of_training_is_evaluation():
 @pytest.mark.parametrize("drop_prob", [0.0, 0.5, 0.8])
 def test_test_scale_keep_evaluates_as_the_authors_do(drop_prob):
     # Their mask is sqrt(1 / keep) times a Bernoulli in training and sqrt(keep) in evaluation, and acts twice.
-    layer = FactorizedBilinear(6, 4, factors=8, drop_prob=drop_prob, test_scale="keep").eval()
+    layer = FactorizedBilinear(6, 4, factors=8, dropping=FactorDropping(drop_prob=drop_prob, test_scale="keep")).eval()
     nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(1))
     x = draw(2, 6, 5, 3)
     F = layer.weight.detach().flatten(2) * (1 - drop_prob) ** 0.5
@@ -107,7 +110,7 @@ def test_test_scale_keep_evaluates_as_the_authors_do(drop_prob):
 
 
 def test_without_factors_the_layer_is_its_bias_and_the_head_is_linear():
-    layer = FactorizedBilinear(6, 4, factors=0, drop_prob=0.5)
+    layer = FactorizedBilinear(6, 4, factors=0, dropping=FactorDropping(drop_prob=0.5))
     head = FactorizedBilinearHead(6, 4, factors=0)
     x = draw(2, 6, 5, 3)
 
@@ -140,7 +143,7 @@ def test_the_head_averages_linear_and_quadratic_scores():
 
 
 def test_initial_factors_are_he_normal_over_all_their_inputs_and_biases_zero():
-    layer = FactorizedBilinear(64, 20, factors=16, kernel_size=3)
+    layer = FactorizedBilinear(64, 20, factors=16, geometry=ConvGeometry(kernel_size=3))
 
     std = (2 / (16 * 64 * 9)) ** 0.5
     assert abs(layer.weight.std().item() / std - 1) < 0.02
@@ -215,11 +218,11 @@ def test_the_head_compiles_in_one_graph():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"groups": 4}, "groups=4 does not divide 6 input and 4 output channels"),
-        ({"groups": 0}, "groups=0"),
+        ({"geometry": ConvGeometry(groups=4)}, "groups=4 does not divide 6 input and 4 output channels"),
+        ({"geometry": ConvGeometry(groups=0)}, "groups=0"),
         ({"factors": -1}, "factors: expected a number of at least 0, got -1"),
-        ({"test_scale": "half"}, "test_scale: expected 'none' or 'keep', got 'half'"),
-        ({"drop_prob": 1.0}, "drop_prob"),
+        ({"dropping": FactorDropping(test_scale="half")}, "test_scale: expected 'none' or 'keep', got 'half'"),
+        ({"dropping": FactorDropping(drop_prob=1.0)}, "drop_prob"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -229,4 +232,4 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 def test_a_layer_with_a_larger_kernel_refuses_descriptors():
     with pytest.raises(UsageError, match=r"a kernel of 1x1 and one group takes \[N, C\]"):
-        FactorizedBilinear(6, 4, kernel_size=2)(draw(3, 6))
+        FactorizedBilinear(6, 4, geometry=ConvGeometry(kernel_size=2))(draw(3, 6))

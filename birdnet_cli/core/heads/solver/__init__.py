@@ -10,7 +10,7 @@ from birdnet_cli.core.heads.solver.losses import create_loss, list_heads, sample
 from birdnet_cli.core.heads.solver.newton import Solution, minimize
 from birdnet_cli.core.heads.solver.recover_weight import recover_weight, uncentre
 from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, measure_moments
-from birdnet_cli.core.heads.solver.streamed_blocks import RowBlocks, build_blocks, dealt_order
+from birdnet_cli.core.heads.solver.streamed_blocks import RowBlocks, build_blocks, spread_order
 
 __all__ = [
     "Ascent",
@@ -29,7 +29,6 @@ __all__ = [
     "build_blocks",
     "create_loss",
     "cross_validate",
-    "dealt_order",
     "grouped_folds",
     "kernel_matrix",
     "list_heads",
@@ -37,6 +36,7 @@ __all__ = [
     "minimize",
     "recover_weight",
     "sample_weights",
+    "spread_order",
     "stratified_folds",
     "uncentre",
 ]

@@ -1,7 +1,7 @@
 """Isometric image of the data in at most N dimensions: [N, D] -> rows [N, r] with the same inner products.
 
-Any linear model under an l2 penalty that is trained on the image equals the one trained on the descriptors. Where
-D <= N the centred descriptors are their own image; otherwise it is L of the Cholesky factorisation L L^T of their
+A linear model with an l2 penalty gives the same logits whether it is trained on the image or on the descriptors. Where
+D <= N the image is the centred descriptors themselves; otherwise it is L of the Cholesky factorisation L L^T of their
 kernel matrix.
 """
 
@@ -21,21 +21,21 @@ __all__ = ["Basis", "build_basis", "check_spread", "factor_kernel"]
 
 logger = logging.getLogger(__name__)
 
-# Tried in turn, as fractions of the mean squared norm. float32 products leave 1e-6 of noise in a kernel matrix, so a
-# kernel that is singular because rows repeat asks for about that much; more than 1e-3 would be another problem's data.
+# Tried in turn, as fractions of the mean squared norm. float32 products leave noise of 1e-6 in a kernel matrix, so a
+# kernel that is singular because rows repeat needs about that much; more than 1e-3 would change the problem.
 JITTERS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """The data as the solvers see it.
+    """The rows that the solvers work on.
 
     Attributes:
         rows: float32 [N, r].
-        mean_squared_norm: of the centred (and scaled) descriptors.
+        mean_squared_norm: mean squared norm of the centred (and scaled) descriptors.
         factored: rows come from the Cholesky factorisation of the kernel matrix, not from the descriptors themselves.
-        jitter: what was added to the kernel's diagonal, as a fraction of the mean squared norm.
-        shift: what was added to every element of the kernel.
+        jitter: value added to the kernel's diagonal, as a fraction of the mean squared norm.
+        shift: value added to every element of the kernel.
     """
 
     rows: Tensor
@@ -48,7 +48,13 @@ class Basis:
 def build_basis(
     source: RowSource, moments: Moments, *, device: torch.device | None = None, progress: Callable[[float], None]
 ) -> Basis:
-    """Stream the rows once (D <= N) or as often as their kernel matrix needs, and return their image.
+    """Return the isometric image of the rows: streamed once where D <= N, else as often as the kernel matrix needs.
+
+    Args:
+        source: raw rows [N, D].
+        moments: their mean and scale.
+        device: where the image lies; None is the CPU.
+        progress: called with the finished fraction.
 
     Raises:
         DataError: all rows are equal, so that no head can tell classes apart.
@@ -64,12 +70,14 @@ def build_basis(
 
 
 def factor_kernel(kernel: Tensor, *, mean_squared_norm: float) -> tuple[Tensor, float]:
-    """Return L of kernel = L L^T, and the jitter that it needed as a fraction of the mean squared norm.
+    """Return L of kernel = L L^T, and the jitter added, as a fraction of the mean squared norm.
 
-    The kernel is overwritten.
+    Args:
+        kernel: float32 [N, N]; overwritten.
+        mean_squared_norm: mean of its diagonal.
 
     Raises:
-        NumericsError: not positive definite, even with the largest jitter.
+        NumericsError: the kernel is not positive definite, even with the largest jitter.
     """
     added = 0.0
     for jitter in JITTERS:
@@ -102,8 +110,9 @@ def check_spread(mean_squared_norm: float) -> float:
 
 def _factored(kernel: Tensor) -> Basis:
     mean_squared_norm = check_spread(kernel.diagonal().mean(dtype=torch.float64).item())
-    # Centred rows sum to zero, which makes any such kernel singular. A constant in every element is a constant feature
-    # in every row: it mends that, and beside a free intercept its weight is zero, so that no solution changes.
+    # Centred rows sum to zero, so their kernel is always singular. Adding a constant to every element equals a constant
+    # feature in every row: the kernel becomes regular, and with a free intercept that feature's weight is zero, so that
+    # no solution changes.
     shift = mean_squared_norm / len(kernel)
     rows, jitter = factor_kernel(kernel.add_(shift), mean_squared_norm=mean_squared_norm)
     return Basis(rows, mean_squared_norm, factored=True, jitter=jitter, shift=shift)

@@ -1,12 +1,12 @@
 """Block coordinate ascent of the dual: the objective of `newton.minimize`, on rows that stream past in blocks.
 
-At the minimum, W = sum_i a_i x_i^T with one dual vector a_i = -C w_i grad loss_i for each row. A pass reads the blocks
-of rows in turn and solves for the a_i of each in the block's own Cholesky basis, by the solver that serves small data
-whole, while all others stand still as an offset of its logits. Every such step raises the dual objective, so there is
-no step size to choose, and the distance between the two objectives tells when to stop.
+At the minimum, W = sum_i a_i x_i^T with a dual vector a_i = -C w_i grad loss_i for each row. A pass reads the blocks of
+rows in turn and solves for the a_i of each block in the block's own Cholesky basis, with `newton.minimize`, while the
+other blocks' a_i stay fixed and enter as an offset of the logits. Every such step raises the dual objective, so there
+is no step size to choose, and the duality gap tells when to stop.
 
-A free bias couples all blocks through the constraint sum_i a_i = 0. It is met by the method of multipliers: rows have a
-constant feature s besides their own, so that b = centre + s^2 sum_i a_i, and after each pass b becomes the centre.
+A free bias couples all blocks through the constraint sum_i a_i = 0, which the method of multipliers enforces: each row
+gets a further, constant feature s, so that b = centre + s^2 sum_i a_i, and after each pass b becomes the centre.
 
 Source: S. Shalev-Shwartz and T. Zhang, Stochastic Dual Coordinate Ascent Methods, JMLR 2013 (single rows, no bias);
 R. T. Rockafellar, Augmented Lagrangians and Applications of the Proximal Point Algorithm, 1976 (the bias).
@@ -30,9 +30,10 @@ __all__ = ["Ascent", "StreamedProblem", "ascend"]
 logger = logging.getLogger(__name__)
 
 MAX_PASSES = 60
-# Of the tolerance: where each pass gains four fifths of what the one before did, the dual is as near to its end.
+# A gain of the dual per pass below this share of the tolerance counts as stalled: where each pass gains 4/5 of the gain
+# before, the remaining gains sum to about the tolerance.
 STALLED = 0.25
-# Of a block's own part of W: what the other blocks will still move is more.
+# Relative error of a block's own part of W: less than the changes that the other blocks still make.
 TOLERANCE = 3e-3
 
 
@@ -43,7 +44,7 @@ class StreamedProblem:
     Attributes:
         blocks: the rows.
         labels: int64 [N], in the order of the blocks.
-        weights: of the rows, float64 [N]; rows of weight 0 are left out.
+        weights: weights of the rows, float64 [N]; rows of weight 0 are left out.
         head: one of `list_heads`.
         num_classes: K.
     """
@@ -57,7 +58,7 @@ class StreamedProblem:
     def loss(self, place: slice = slice(None)) -> Loss:
         """Return the loss of the kept rows among those at `place`."""
         kept = self.weights[place] > 0
-        labels, weights = (each[place][kept].to(self.blocks.device) for each in (self.labels, self.weights))
+        labels, weights = (values[place][kept].to(self.blocks.device) for values in (self.labels, self.weights))
         return create_loss(self.head, labels, num_classes=self.num_classes, weights=weights)
 
     def kept(self, place: slice) -> Tensor:
@@ -67,18 +68,18 @@ class StreamedProblem:
 
 @dataclass(frozen=True, eq=False)
 class Ascent:
-    """Where a streamed solution stands; also the start of the next, for another C, or for more rows.
+    """State of a streamed solution; also the start of a solution for another C or for more rows.
 
     Attributes:
-        weight: W^T of the centred, scaled rows, float32 [D, K].
-        bias: b that is best beside W, float64 [K].
-        held: b as the duals have it, centre + s^2 sum_i a_i, float64 [K].
-        centre: float64 [K].
-        duals: a_i, one matrix per block, float32 [n, K].
+        weight: W^T for the centred, scaled rows, float32 [D, K].
+        bias: the bias that minimises the objective at W, float64 [K].
+        held: the bias that the duals imply, centre + s^2 sum_i a_i, float64 [K].
+        centre: the multiplier's centre of the bias, float64 [K].
+        duals: a_i, a matrix for each block, float32 [n, K].
         logits: of all rows, also of those left out, float32 [N, K], on the CPU.
-        gap: duality gap of the objective with |b - centre|^2 / 2 s^2 added, as a fraction of it: how far above its
-            minimum it is at most, once the centre is the best bias.
-        passes: over the rows, those that computed `logits` included.
+        gap: relative duality gap of the objective with |b - centre|^2 / 2 s^2 added: an upper bound of its relative
+            distance from the minimum, once the centre is the best bias.
+        passes: passes over the rows, those that computed `logits` included.
     """
 
     weight: Tensor
@@ -106,15 +107,15 @@ def ascend(
         C: weight of the loss.
         tolerance: largest gap.
         start: a solution for another C, or for some of these rows.
-        progress: called with about the finished fraction of the way.
+        progress: called with an estimate of the finished fraction.
     """
-    state = start or _nothing_learned(problem)
+    state = start or _zero_start(problem)
     bound, gap, passes = -math.inf, math.inf, 0
     while gap > tolerance and passes < MAX_PASSES:
         before = bound
-        state, bound = _climb(problem, state, C=C)
+        state, bound = _pass_over_blocks(problem, state, C=C)
         passes += 1
-        # The objective costs a pass of its own: it is looked at once the dual has all but stopped rising.
+        # The objective costs a pass of its own: it is computed only once the dual has nearly stopped rising.
         if bound - before <= STALLED * tolerance * abs(bound):
             objective, bias, logits = _measure(problem, state, C=C)
             passes += 1
@@ -127,7 +128,7 @@ def ascend(
     return replace(state, gap=gap, passes=passes)
 
 
-def _nothing_learned(problem: StreamedProblem) -> Ascent:
+def _zero_start(problem: StreamedProblem) -> Ascent:
     blocks = problem.blocks
     duals = tuple(factor.new_zeros(len(factor), problem.num_classes) for factor in blocks.factors)
     weight = duals[0].new_zeros(blocks.source.dim, problem.num_classes)
@@ -135,11 +136,11 @@ def _nothing_learned(problem: StreamedProblem) -> Ascent:
     return Ascent(weight, bias, bias, bias, duals, torch.empty(0), math.inf, 0)
 
 
-def _climb(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[Ascent, float]:
-    """Make one pass; return where it leads, and the dual of the objective with |b - centre|^2 / 2 s^2 added."""
+def _pass_over_blocks(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[Ascent, float]:
+    """Make a pass; return the new state, and the dual of the objective with |b - centre|^2 / 2 s^2 added."""
     blocks = problem.blocks
     weight, centre, duals = state.weight.clone(), state.held, list(state.duals)
-    # What the sum of all a_i had moved the bias by from its old centre, it moves it by from the new one.
+    # The sum of all a_i moves the bias from the new centre by as much as it did from the old centre.
     bias = centre + (state.held - state.centre)
     conjugates = 0.0
     for index, (place, rows, factor) in enumerate(blocks.read()):
@@ -153,7 +154,7 @@ def _climb(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[Ascent
         solution = minimize(basis, loss, C=C, tolerance=TOLERANCE, start=start, offset=offset, free_bias=False)
         logits = basis.double() @ solution.weight + offset
         dual = torch.linalg.solve_triangular(factor.mT, solution.weight.float(), upper=True)  # [n, K]
-        # -C loss*(-a / C), by the equality of Fenchel and Young, which holds at the block's exact solution.
+        # -C loss*(-a / C), by the Fenchel-Young equality, which holds at the block's exact solution.
         conjugates += C * loss.value(logits).item() + (dual[kept] * logits).sum().item()
         change = dual - duals[index]
         duals[index] = dual
@@ -165,17 +166,17 @@ def _climb(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[Ascent
 
 
 def _measure(problem: StreamedProblem, state: Ascent, *, C: float) -> tuple[float, Tensor, Tensor]:
-    """Return the objective, the bias that makes it smallest beside W, and the logits [N, K], in one pass.
+    """Return the objective, the bias that minimises it at this W, and the logits [N, K], in one pass.
 
-    The duals approach the bias more slowly than W: without its best value, an objective twice to five times as far from
-    its minimum would be left.
+    The duals approach the bias more slowly than W: with the bias that they imply, the objective would be two to five
+    times as far from its minimum.
     """
     logits = torch.empty(len(problem.labels), problem.num_classes)
     for place, rows, _ in problem.blocks.read():
         logits[place] = (rows @ state.weight).cpu()
     kept, loss = problem.kept(slice(None)), problem.loss()
     offset = logits[kept.cpu()].to(kept.device).double() + state.held
-    nothing = torch.zeros(len(offset), 1, device=kept.device)
-    bias = state.held + minimize(nothing, loss, C=C, tolerance=TOLERANCE, offset=offset).bias
+    zero_rows = torch.zeros(len(offset), 1, device=kept.device)
+    bias = state.held + minimize(zero_rows, loss, C=C, tolerance=TOLERANCE, offset=offset).bias
     objective = state.weight.norm().item() ** 2 / 2 + C * loss.value(offset - state.held + bias).item()
     return objective, bias, logits + bias.cpu().float()

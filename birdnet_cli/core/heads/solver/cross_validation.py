@@ -1,9 +1,9 @@
 """Cross-validation over C: rows [N, r] and labels [N] -> accuracy of every C, logits of rows left out of training.
 
-All folds share the one basis: a fold's rows of it are an isometric image of the fold's descriptors, so that training
-on them equals training on those descriptors. The basis is centred by the mean of all rows, which with a free bias
-changes nothing; standardized features keep the scale of all rows, so that a fold knows the spread (no label) of the
-rows that it leaves out.
+All folds share the same basis: its rows of a fold are an isometric image of the fold's descriptors, so that training on
+them equals training on those descriptors. The basis is centred by the mean of all rows, which with a free bias changes
+no prediction; standardized features are scaled by the standard deviation over all rows, so that training without a
+fold uses the spread (and no label) of the rows of that fold.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,19 +19,19 @@ from birdnet_cli.core.heads.solver.newton import Solution, minimize
 
 __all__ = ["Candidate", "CrossValidation", "assess", "cross_validate"]
 
-# Weights within about a hundredth of the minimum: far less than they differ between folds.
+# Relative error of the weights: far less than their differences between folds.
 TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """How one C did on the rows that its folds left out.
+    """The result of one C on the held-out rows of all folds.
 
     Attributes:
         C: weight of the loss.
-        accuracy: fraction of left-out rows classified correctly (with balanced classes: mean of the classes' recalls).
-        std: standard deviation of that over the folds.
-        loss: mean loss of left-out rows, that which the head minimises.
+        accuracy: fraction of held-out rows classified correctly (with balanced classes: mean of the classes' recalls).
+        std: standard deviation of the accuracy over the folds.
+        loss: mean of the head's own loss over held-out rows.
     """
 
     C: float
@@ -42,13 +42,13 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation:
-    """What cross-validation found.
+    """The results of cross-validation over C.
 
     Attributes:
-        candidates: one per C, in the order given.
-        best: the one of highest accuracy; of equals, that of lowest loss.
-        logits: of `best`, for every row from the fold that left it out, float32 [N, K].
-        judged: rows whose class the fold's training rows contain, bool [N]; the others' loss means nothing.
+        candidates: a candidate for each C, in the order given.
+        best: the candidate of highest accuracy; among equals, of lowest loss.
+        logits: logits of every row at the best C, from the head solved without the row's fold, float32 [N, K].
+        judged: True for rows whose class occurs in the other folds, bool [N]; other rows have no meaningful loss.
     """
 
     candidates: tuple[Candidate, ...]
@@ -68,15 +68,15 @@ def cross_validate(
     folds: npt.NDArray[np.int64],
     progress: Callable[[float], None] = lambda _fraction: None,
 ) -> CrossValidation:
-    """Train without each fold in turn, at every C, and judge the rows left out.
+    """Train without each fold in turn, at every C, and assess the held-out rows.
 
     Args:
-        rows: of the basis, float32 [N, r].
+        rows: rows of the basis, float32 [N, r].
         labels: int64 [N].
         head: one of `list_heads`.
         num_classes: K.
         balanced: weigh every class equally, in training and in the accuracy.
-        Cs: rising; each solution is the start of the next.
+        Cs: values of C, rising; each solution is the start of the next.
         folds: each row's fold, [N].
         progress: called with the finished fraction of the solutions.
     """
@@ -115,21 +115,21 @@ def assess(
     folds: npt.NDArray[np.int64],
     judged: Tensor,
 ) -> Candidate:
-    """Return how one C did.
+    """Return the accuracy and the loss of one C.
 
     Args:
         C: weight of the loss.
-        logits: of rows that were left out of training, [n, K].
-        labels: theirs, int64 [n].
+        logits: logits of held-out rows, [n, K].
+        labels: labels of these rows, int64 [n].
         head: one of `list_heads`.
         balanced: weigh every class equally.
-        folds: the fold that left each row out, [n].
-        judged: rows whose class was trained on, bool [n].
+        folds: each row's fold, int64 [n].
+        judged: True for rows whose class was trained on, bool [n].
     """
     weights = sample_weights(labels, balanced=balanced)
     judge = create_loss(head, labels[judged], num_classes=logits.shape[1], weights=weights[judged])
-    hits = (logits.argmax(dim=1) == labels).double().numpy()
+    correct = (logits.argmax(dim=1) == labels).double().numpy()
     shares = weights.numpy()
-    per_fold = [np.average(hits[folds == fold], weights=shares[folds == fold]) for fold in np.unique(folds)]
+    per_fold = [np.average(correct[folds == fold], weights=shares[folds == fold]) for fold in np.unique(folds)]
     loss_per_row = (judge.value(logits[judged]) / weights[judged].sum()).item()
-    return Candidate(C, float(np.average(hits, weights=shares)), float(np.std(per_fold)), loss_per_row)
+    return Candidate(C, float(np.average(correct, weights=shares)), float(np.std(per_fold)), loss_per_row)

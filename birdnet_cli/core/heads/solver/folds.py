@@ -1,4 +1,4 @@
-"""Which fold leaves a row out: labels [N], and groups [N] where there are any -> fold of each row [N]."""
+"""Folds of cross-validation: labels [N], and groups [N] where given -> fold of each row [N]."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,9 @@ IntArray = npt.NDArray[np.int64]
 
 
 def stratified_folds(labels: IntArray, *, folds: int, seed: int) -> IntArray:
-    """Deal the shuffled rows of each class to the folds in turn, going on where the class before ended. -> [N].
+    """Return the fold of each row, int64 [N]; folds differ by at most one row, in every class and in total.
 
-    So folds differ by at most one row, in every class and altogether, however small the classes are.
+    The shuffled rows of each class are assigned to the folds in turn, beginning after the fold of the class before.
 
     Raises:
         DataError: fewer rows than folds, or no class with two rows.
@@ -30,16 +30,16 @@ def stratified_folds(labels: IntArray, *, folds: int, seed: int) -> IntArray:
 
 
 def grouped_folds(labels: IntArray, groups: IntArray, *, folds: int, seed: int) -> IntArray:
-    """Keep every group in one fold, and the classes' shares as equal between folds as that allows. -> [N].
+    """Return the fold of each row, int64 [N]; each group lies in one fold, and classes are spread evenly.
 
-    Groups are placed one by one, the largest first and equals in random order: each where the fold already has the
-    smallest share of the group's classes, of equals where it has the fewest rows.
+    Groups are assigned one after the other, the largest first and equally large groups in random order: each to the
+    fold that holds the smallest share of the group's classes; among equal folds, to the fold with the fewest rows.
 
     Args:
         labels: [N] in 0 .. K-1.
-        groups: [N] any integers; rows of one group must not be both trained on and judged.
+        groups: [N] any integers; rows of one group are never split between training and validation.
         folds: number of folds.
-        seed: of the order of equally large groups.
+        seed: seed of the order of equally large groups.
 
     Raises:
         DataError: fewer groups than folds, or no class with two rows.
@@ -59,7 +59,7 @@ def grouped_folds(labels: IntArray, groups: IntArray, *, folds: int, seed: int) 
     held = np.zeros((folds, K))
     fold_of_group = np.empty(len(sizes), np.int64)
     for group in order:
-        # What the sum of squared shares grows by, less what is the same for every fold.
+        # Growth of the sum of squared shares, without the terms that are equal for every fold.
         overlap = held @ shares[group]
         chosen = min(range(folds), key=lambda fold: (round(overlap[fold], 9), held[fold].sum()))
         held[chosen] += counts[group]

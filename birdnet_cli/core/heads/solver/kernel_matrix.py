@@ -1,8 +1,8 @@
-"""Kernel matrix of centred rows, M = X X^T, streamed: [N, D] that no memory holds -> [N, N] that it does.
+"""Kernel matrix of centred rows, M = X X^T [N, N], streamed from rows [N, D] that do not fit into memory.
 
-A block of as many rows as the budget allows is held while the rows before it stream past in chunks; as it is done, the
-same pass goes on to load the next block into its place. So b blocks cost less than (b + 3) / 2 reads of the data, only
-the products of the lower triangle are computed, and the memory beside M is the held block and one chunk.
+A block of rows of at most `HELD_BYTES` is held while the rows before it are read in chunks; the same pass then loads
+the next block into its place. So b blocks cost less than (b + 3) / 2 reads of the data, only the products of the lower
+triangle are computed, and the memory besides M is the held block and a chunk.
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ def kernel_matrix(
 ) -> Tensor:
     """Return the float32 [N, N] matrix of inner products of the centred, scaled rows.
 
-    The mean is subtracted from the rows rather than from the matrix afterwards: the mean is most of a descriptor's
-    norm, and taking it out of finished float32 products would cost the digits that distinguish the classes. Products
-    in bfloat16 are three times as fast, but leave 1,000 times the noise: an objective at hard margins misses its
-    minimum by more than 1e-4.
+    The mean is subtracted from the rows and not from the finished matrix: the mean is most of a descriptor's norm, and
+    subtracting it from float32 products would cancel the digits that distinguish the classes. Products in bfloat16 are
+    three times as fast, but leave 1,000 times the noise: at hard margins the objective would miss its minimum by more
+    than 1e-4.
 
     Args:
         source: raw rows.

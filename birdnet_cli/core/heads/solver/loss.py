@@ -1,4 +1,4 @@
-"""What the solver asks of a loss, weighted sum over samples of a convex function of the logits [n, K]."""
+"""The interface of a loss to the solver."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ class Loss(Protocol):
     """Weighted sum over samples of a convex function of the logits [n, K].
 
     Attributes:
-        separable: a sum over classes as well, so that each class is a problem of its own.
+        separable: the loss is a sum over classes, so that each class is a problem of its own.
     """
 
     separable: bool
@@ -23,16 +23,16 @@ class Loss(Protocol):
         """Return its derivative. [n, K] -> [n, K]."""
 
     def curvature(self, logits: Tensor) -> Tensor:
-        """Return what the second derivative at `logits` is made of, [n, K], one column per class."""
+        """Return the values from which `hessian_product` and `trace` are computed, [n, K], a column for each class."""
 
-    def bend(self, curvature: Tensor, direction: Tensor) -> Tensor:
-        """Return the second derivative's product with a direction. [n, k], [n, k] -> [n, k].
+    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
+        """Return the product of the second derivative with a direction. [n, k], [n, k] -> [n, k].
 
-        Of a separable loss it is asked for some classes alone: k columns of both.
+        For a separable loss, k may be a subset of the classes: the same columns of both arguments.
         """
 
     def trace(self, curvature: Tensor) -> Tensor:
         """Return the sum over samples of the second derivative's diagonal. [n, K] -> [K]."""
 
     def initial_bias(self) -> Tensor:
-        """Return about the best bias without any weights, [K]."""
+        """Return an approximation of the best bias at W = 0, [K]."""

@@ -1,4 +1,4 @@
-"""The losses by the names of their heads, and the weights of their samples."""
+"""Registry: the name of a head -> its loss; and the weights of its samples."""
 
 from collections.abc import Callable
 
@@ -21,13 +21,13 @@ def list_heads() -> tuple[str, ...]:
 
 
 def create_loss(head: str, labels: Tensor, *, num_classes: int, weights: Tensor) -> Loss:
-    """Return the loss that a head minimises on some labels.
+    """Return the loss that a head minimises.
 
     Args:
         head: one of `list_heads`.
         labels: int64 [n] in 0 .. K-1.
         num_classes: K.
-        weights: of the samples, float64 [n].
+        weights: weights of the samples, float64 [n].
 
     Raises:
         UnknownNameError: no such head.
@@ -38,7 +38,10 @@ def create_loss(head: str, labels: Tensor, *, num_classes: int, weights: Tensor)
 
 
 def sample_weights(labels: Tensor, *, balanced: bool) -> Tensor:
-    """Return ones, or n / (K' * count of the sample's class), K' the classes present. int64 [n] -> float64 [n]."""
+    """Return each sample's weight: 1, or if balanced n / (K' * n_k). int64 [n] -> float64 [n].
+
+    K' is the number of classes present and n_k the number of samples of the sample's class.
+    """
     if not balanced:
         return torch.ones(len(labels), dtype=torch.float64, device=labels.device)
     _, inverse, counts = torch.unique(labels, return_inverse=True, return_counts=True)

@@ -2,14 +2,14 @@
 
 Rows A [n, r] -> V [r, K] and b [K] that minimise  ||V||^2 / 2 + C sum_i w_i loss_i(A V + b).
 
-The bias carries no penalty. So the centring of the rows changes no solution (a fold of the data needs no mean of its
-own), and classes of unequal size need not pay for their offset. LIBLINEAR penalises it, as the weight of a constant
-feature; its solutions differ a little, the more the smaller C is.
+The bias is not penalised. So the centring of the rows changes no solution (a fold of the data needs no mean of its
+own), and classes of unequal size pay nothing for their offset. LIBLINEAR penalises the bias, as the weight of a
+constant feature; its solutions differ a little, the more the smaller C is.
 
-Newton and not L-BFGS: the losses hand out their curvature for free, a one-vs-rest loss falls apart into K problems that
-stop one by one, and no history of past steps is kept in memory. V, the logits and the gradient are float64, because at
-a large C the weights are differences of logits from their targets; the directions, which need one digit, are computed
-in float32.
+Newton rather than L-BFGS: the second derivatives of these losses cost little, a one-vs-rest loss separates into K
+problems that stop independently, and no history of past steps is kept in memory. V, the logits and the gradient are
+float64, because at a large C the weights are small differences between logits and their targets; the directions, of
+which one digit suffices, are computed in float32.
 """
 
 import logging
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import NumericsError
 from birdnet_cli.core.heads.solver.loss import Loss
-from birdnet_cli.core.heads.solver.triangular_product import Slabs
+from birdnet_cli.core.heads.solver.triangular_rows import TriangularRows
 
 __all__ = ["Solution", "minimize"]
 
@@ -32,21 +32,22 @@ MAX_PRODUCTS = 500
 MAX_TRIALS = 30
 # Each Newton direction is solved to this fraction of the gradient, and each line search to this fraction of the slope.
 FORCING = 0.1
-# Of a sum: what is smaller is rounding.
+# Relative rounding error of a float64 sum.
 ROUNDING = 1e-18
-# Without a start, a large C is approached from smaller ones, solved roughly: hard margins are found by following them.
+# Without a start, a large C is approached through rough solutions at smaller C, spaced by this factor: hard margins are
+# found faster that way.
 STRIDE, ROUGH = 10**0.5, 1e-2
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where the minimiser stopped.
+    """A minimiser and its accuracy.
 
     Attributes:
         weight: V, float64 [r, K].
         bias: float64 [K].
         error: estimate of ||V - V*|| / ||V|| before the last step.
-        steps: Newton steps.
+        steps: number of Newton steps.
     """
 
     weight: Tensor
@@ -67,18 +68,18 @@ def minimize(
 ) -> Solution:
     """Minimise  ||V||^2 / 2 + C loss(rows V + b)  over V and b.
 
-    The penalty makes the Newton decrement, the square root of twice what a step promises to gain, an upper estimate of
-    ||V - V*||, and the method stops after a step that promises little enough. (Of a squared hinge at hard margins the
-    estimate may be 3 times too small, as the step changes which margins are violated.)
+    With the l2 penalty, the Newton decrement (the square root of twice the predicted gain of a step) is an upper
+    estimate of ||V - V*||, and the method stops after a step whose predicted gain is small enough. (For a squared hinge
+    at hard margins the estimate may be 3 times too small, since the step changes which margins are violated.)
 
     Args:
         rows: float32 [n, r].
-        loss: of the rows' labels, with float64 weights.
+        loss: the loss for the rows' labels, with float64 weights.
         C: weight of the loss.
         tolerance: largest estimate of ||V - V*|| / ||V|| before the last step; that step leaves about a tenth of it.
         start: a solution for another C.
-        offset: what is added to the logits whatever V and b are, float64 [n, K].
-        free_bias: False: b is 0.
+        offset: a constant added to the logits, float64 [n, K].
+        free_bias: False fixes b at 0.
 
     Raises:
         NumericsError: the objective overflows.
@@ -92,14 +93,14 @@ def minimize(
         z = torch.cat([bias.new_zeros(rows.shape[1], len(bias)), bias[None]])  # [r + 1, K], the bias last
     else:
         z = torch.cat([start.weight, start.bias[None]])
-    slabs = Slabs(rows, bias=free_bias)
+    matrix = TriangularRows(rows, bias=free_bias)
     bound, squared, size, step = 0.0, math.inf, 0.0, 0
     while squared > bound and step < MAX_STEPS:
-        logits = slabs.logits(z) if offset is None else slabs.logits(z) + offset
+        logits = matrix.logits(z) if offset is None else matrix.logits(z) + offset
         residual = loss.gradient(logits)
         curvature = loss.curvature(logits)
-        # The objective is divided by C, so that no C is too large for float32.
-        gradient = slabs.pull_back(residual).add_(_penalise(z, 1 / C))
+        # The objective is divided by C, so that a large C does not overflow float32.
+        gradient = matrix.transposed_product(residual).add_(_penalise(z, 1 / C))
         bias_scale = C * loss.trace(curvature).clamp(min=torch.finfo(torch.float32).eps * len(rows))
         size = z[:-1].norm().item()
         bound = max((tolerance * size) ** 2, ROUNDING * C * len(rows))
@@ -107,7 +108,7 @@ def minimize(
         if squared <= bound:
             break
         direction, image = _newton_direction(
-            slabs, loss, curvature, gradient, bias_scale, penalty=1 / C, floor=0.25 * bound / C**2
+            matrix, loss, curvature, gradient, bias_scale, penalty=1 / C, floor=0.25 * bound / C**2
         )
         squared = -C * _dot(gradient, direction, separable=False).item()
         z += _line_search(loss, gradient, direction, logits, residual, image, penalty=1 / C) * direction
@@ -121,14 +122,21 @@ def minimize(
 
 
 def _newton_direction(
-    slabs: Slabs, loss: Loss, curvature: Tensor, gradient: Tensor, bias_scale: Tensor, *, penalty: float, floor: float
+    matrix: TriangularRows,
+    loss: Loss,
+    curvature: Tensor,
+    gradient: Tensor,
+    bias_scale: Tensor,
+    *,
+    penalty: float,
+    floor: float,
 ) -> tuple[Tensor, Tensor]:
     """Solve (Hessian) direction = -gradient by conjugate gradients; return it and its logits, [r + 1, K] and [n, K].
 
-    Where the loss is separable, every class has its own step lengths and leaves the product when it is done.
+    Where the loss is separable, every class has its own step lengths, and converged classes leave the products.
     """
     K, separable = gradient.shape[1], loss.separable
-    curvature, gradient, bias_scale = (each.float() for each in (curvature, gradient, bias_scale))
+    curvature, gradient, bias_scale = (values.float() for values in (curvature, gradient, bias_scale))
     direction, image = torch.zeros_like(gradient), torch.zeros_like(curvature)
     columns = torch.arange(K, device=gradient.device)
     residual = -gradient
@@ -143,8 +151,8 @@ def _newton_direction(
             keep = unfinished[0].nonzero()[:, 0]
             columns, curvature, bias_scale = columns[keep], curvature[:, keep], bias_scale[keep]
             residual, step, size, goal = residual[:, keep], step[:, keep], size[:, keep], goal[:, keep]
-        step_image = slabs.logits(step)
-        product = slabs.pull_back(loss.bend(curvature, step_image)).add_(_penalise(step, penalty))
+        step_image = matrix.logits(step)
+        product = matrix.transposed_product(loss.hessian_product(curvature, step_image)).add_(_penalise(step, penalty))
         length = size / _dot(step, product, separable=separable)
         direction.index_add_(1, columns, length * step)
         image.index_add_(1, columns, length * step_image)
@@ -158,10 +166,10 @@ def _newton_direction(
 def _line_search(
     loss: Loss, gradient: Tensor, direction: Tensor, logits: Tensor, residual: Tensor, image: Tensor, *, penalty: float
 ) -> Tensor:
-    """Return about the best step lengths, [1, K] or [1, 1]: a root of the slope, which rises with the length.
+    """Return approximately the best step lengths, [1, K] or [1, 1]: a root of the slope, which rises with the length.
 
-    The logits move along `image`, so that no trial costs a product with the rows. That is rounded to float32, and so it
-    serves for the change of the slope and not for the slope itself.
+    The logits move along `image`, so that no trial costs a product with the rows. `image` is rounded to float32, so
+    only the change of the slope is computed from it, and not the slope itself.
     """
     separable = loss.separable
     first = _dot(gradient, direction, separable=separable)
@@ -173,9 +181,9 @@ def _line_search(
         done = slope.abs() <= FORCING * first.abs()
         if done.all():
             break
-        bend = quadratic + _dot(image, loss.bend(loss.curvature(trial), image), separable=separable)
+        slope_change = quadratic + _dot(image, loss.hessian_product(loss.curvature(trial), image), separable=separable)
         low, high = torch.where(slope < 0, length, low), torch.where(slope > 0, length, high)
-        newton = length - slope / bend
+        newton = length - slope / slope_change
         middle = torch.where(high.isinf(), 2 * length, (low + high) / 2)
         length = torch.where(done, length, torch.where((newton > low) & (newton < high), newton, middle))
     return length

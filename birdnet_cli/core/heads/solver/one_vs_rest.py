@@ -23,7 +23,7 @@ class RidgeLoss:
     Args:
         labels: int64 [n] in 0 .. K-1.
         num_classes: K.
-        weights: of the samples, float64 [n].
+        weights: weights of the samples, float64 [n].
     """
 
     separable = True
@@ -41,10 +41,10 @@ class RidgeLoss:
         return 2 * self._weights * (logits - self._targets)
 
     def curvature(self, logits: Tensor) -> Tensor:
-        """Return 2 w, whatever the logits. [n, K] -> [n, K]."""
+        """Return 2 w, the same for all logits. [n, K] -> [n, K]."""
         return (2 * self._weights).expand_as(logits)
 
-    def bend(self, curvature: Tensor, direction: Tensor) -> Tensor:
+    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
         """Return the product, element by element. [n, k], [n, k] -> [n, k]."""
         return curvature * direction
 
@@ -63,7 +63,7 @@ class SquaredHingeLoss:
     Args:
         labels: int64 [n] in 0 .. K-1.
         num_classes: K.
-        weights: of the samples, float64 [n].
+        weights: weights of the samples, float64 [n].
     """
 
     separable = True
@@ -84,7 +84,7 @@ class SquaredHingeLoss:
         """Return 2 w where the margin is violated, else 0. [n, K] -> [n, K]."""
         return 2 * self._weights * (self._slack(logits) > 0)
 
-    def bend(self, curvature: Tensor, direction: Tensor) -> Tensor:
+    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
         """Return the product, element by element. [n, k], [n, k] -> [n, k]."""
         return curvature * direction
 

@@ -20,14 +20,18 @@ def recover_weight(
     bias: Tensor,
     progress: Callable[[float], None],
 ) -> tuple[Tensor, Tensor]:
-    """Return the head of the raw descriptors that gives the logits of a head of the basis.
+    """Return the head on raw descriptors that gives the same logits as a head solved in the basis.
 
     With rows L = chol(X X^T), W = (L^-T V)^T X is accumulated in one more pass over the source; mean and scale move
     into W and b.
 
     Args:
-        weight: V, float64 [r, K].
-        bias: float64 [K].
+        basis: rows L [N, r] that the head was solved on.
+        source: the N raw rows [N, D] of the basis, in the same order.
+        moments: mean and scale [D] with which the basis was built.
+        weight: V, float64 [r, K], the solution in the basis.
+        bias: bias of that solution, float64 [K].
+        progress: called with the finished fraction of the pass.
 
     Returns:
         W, float32 [K, D], and b, float32 [K]: logits = W descriptor + b.
@@ -55,7 +59,7 @@ def uncentre(weight: Tensor, bias: Tensor, moments: Moments) -> tuple[Tensor, Te
     """
     if moments.scale is not None:
         weight *= torch.from_numpy(moments.scale)
-    # One row at a time: a float64 copy of W would be the largest thing in memory.
+    # Row by row: a float64 copy of W would be the largest tensor in memory.
     mean = torch.from_numpy(moments.mean).double()
     offset = torch.stack([row.double() @ mean for row in weight])
     return weight, (bias - offset).float()

@@ -1,6 +1,6 @@
-"""The rows of a feature cache as the solver reads them: streamed in order, checked, centred and scaled.
+"""Rows of descriptors, streamed in order: raw float32 blocks [n, D] -> checked, centred and scaled chunks.
 
-A source yields raw float32 blocks of [n, D]; the solver sees (row - mean) * scale, a few rows at a time in one buffer.
+The solver gets (row - mean) * scale, a few rows at a time, in one buffer.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from birdnet_cli.core.errors import DataError, NumericsError
 
 __all__ = ["Moments", "RowSource", "centred_blocks", "centred_chunks", "measure_moments"]
 
-# A chunk is the smaller operand of the kernel's products.
+# Size of a chunk, the smaller operand of the kernel's products.
 CHUNK_BYTES = 64 * 2**20
 
 FloatArray = npt.NDArray[np.float32]
@@ -24,7 +24,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class RowSource(Protocol):
-    """Descriptors that can be read from the first row to the last, as often as needed, without being held in memory."""
+    """Descriptors [N, D] that can be read in order as often as needed, without being held in memory."""
 
     @property
     def rows(self) -> int:
@@ -37,12 +37,12 @@ class RowSource(Protocol):
     def blocks(self) -> Iterator[tuple[int, FloatArray]]:
         """Start again at row 0 and yield (index of the first row, float32 [n, D]) in order, without gaps.
 
-        A block is only read, and only until the next one is asked for, so a source may reuse one buffer.
+        A block is valid until the next block is requested and is not modified, so that a source may reuse one buffer.
         """
 
     @property
     def run(self) -> int:
-        """Rows that storage keeps together: to read one of them costs as much as to read all."""
+        """Number of rows that storage keeps together: reading one of them costs as much as reading all."""
 
     def reordered(self, order: IntArray) -> "RowSource":
         """Return a source of the rows at `order`, some or all of 0 .. N-1, in that order."""
@@ -50,11 +50,11 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What a raw row goes through before any product: (row - mean) * scale.
+    """Mean and scale of the rows; solvers work on (row - mean) * scale.
 
     Attributes:
         mean: float32 [D].
-        scale: float32 [D], 1 / standard deviation, and exactly 0 for a feature that never varies; None: no scaling.
+        scale: float32 [D], 1 / standard deviation, and exactly 0 for a constant feature; None without scaling.
     """
 
     mean: FloatArray
@@ -62,11 +62,15 @@ class Moments:
 
 
 def measure_moments(source: RowSource, *, standardize: bool) -> Moments:
-    """Return the mean of the rows, and with `standardize` their scale, in one pass (two with the scale).
+    """Return the mean of the rows, and with `standardize` their scale: one pass, or two with the scale.
+
+    Args:
+        source: raw rows [N, D].
+        standardize: compute the scale.
 
     Raises:
         NumericsError: a value is NaN or infinite; the message names its row and feature.
-        DataError: the source yields another number of rows than it states.
+        DataError: the source yields fewer or more rows than it states.
     """
     total = np.zeros(source.dim, np.float64)
     seen = 0

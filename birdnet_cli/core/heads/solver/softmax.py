@@ -5,17 +5,17 @@ from torch import Tensor
 
 __all__ = ["SoftmaxLoss"]
 
-# The share of a class that has no weight: its bias starts so low that nothing is left to push it further down.
+# Share assumed for a class without weight: its bias starts so low that its gradient vanishes.
 NO_SHARE = 1e-13
 
 
 class SoftmaxLoss:
-    """Cross-entropy of the softmax, one problem in all classes.
+    """Cross-entropy of the softmax, a single problem in all classes.
 
     Args:
         labels: int64 [n] in 0 .. K-1.
         num_classes: K.
-        weights: of the samples, float64 [n].
+        weights: weights of the samples, float64 [n].
     """
 
     separable = False
@@ -40,7 +40,7 @@ class SoftmaxLoss:
         """Return the probabilities p. [n, K] -> [n, K]."""
         return torch.softmax(logits, dim=1)
 
-    def bend(self, curvature: Tensor, direction: Tensor) -> Tensor:
+    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
         """Return w (diag(p) - p p^T) d for each sample. [n, K], [n, K] -> [n, K]."""
         mean = (curvature * direction).sum(dim=1, keepdim=True)
         return self._weights.to(direction.dtype) * curvature * (direction - mean)

@@ -1,7 +1,7 @@
-"""Rows too many for one kernel matrix, in blocks that each have a basis of their own: [N, D] -> L_B [n, n] per block.
+"""Rows in blocks with a Cholesky basis each, for data too large for one kernel matrix: [N, D] -> L_B [n, n] per block.
 
-A block is dealt from the whole file, run by run, as cards are: files list one class after another, and a block of one
-class would learn nothing that its neighbours do not undo.
+The rows of a block are taken from all parts of the file, in runs: files list class after class, and a block of a single
+class would only learn a bias that the next block undoes.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,29 +15,30 @@ from torch import Tensor
 from birdnet_cli.core.heads.solver.basis import check_spread, factor_kernel
 from birdnet_cli.core.heads.solver.row_source import Moments, RowSource, centred_blocks
 
-__all__ = ["RowBlocks", "build_blocks", "dealt_order"]
+__all__ = ["RowBlocks", "build_blocks", "spread_order"]
 
-# A block is held whole in float32, and its factor in memory for good.
+# Limits of a block: its float32 rows are in memory together, and its factor L_B stays in memory.
 BLOCK_BYTES, BLOCK_ROWS = 128 * 2**20, 1024
-# Runs longer than this would leave a block with too few of them.
+# Longer runs would leave too few runs for a block.
 LONGEST_RUN = 16
-# The constant feature's square, in mean squared norms (over N): see `block_ascent`. A smaller one leaves sum_i a_i far
-# from 0 for longer; a larger one ties the blocks to each other, so that W takes more passes.
+# Square of the constant feature (see `block_ascent`), in mean squared norms: CONSTANT / N, at most LARGEST_CONSTANT.
+# With a smaller value sum_i a_i stays far from 0 for longer; a larger value couples the blocks, and W takes more
+# passes.
 CONSTANT, LARGEST_CONSTANT = 100.0, 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class RowBlocks:
-    """The rows as block coordinate ascent sees them.
+    """The rows of block coordinate ascent, with the factor of each block.
 
     Attributes:
         source: the raw rows, in the order of the blocks.
         moments: their mean and scale.
         block_rows: rows per block; the last may have fewer.
         factors: L of each block, L L^T = X X^T + constant_square, float32 [n, n].
-        mean_squared_norm: of the centred (and scaled) rows.
-        constant_square: square of the constant feature that every row has beside its own.
-        jitter: the largest that a block needed, as a fraction of the mean squared norm.
+        mean_squared_norm: mean squared norm of the centred (and scaled) rows.
+        constant_square: square of the constant feature that is added to every row.
+        jitter: largest jitter of a block, as a fraction of the mean squared norm.
     """
 
     source: RowSource
@@ -60,13 +61,13 @@ class RowBlocks:
             yield place, rows.to(self.device), factor
 
 
-def dealt_order(source: RowSource) -> npt.NDArray[np.int64]:
-    """Return the order of rows in which consecutive blocks are dealt from the whole source, a run at a time."""
+def spread_order(source: RowSource) -> npt.NDArray[np.int64]:
+    """Return an order of all rows, int64 [N], in which every block has runs from all parts of the source."""
     run = max(1, min(source.run, LONGEST_RUN))
     starts = np.arange(0, source.rows, run)
-    piles = -(-source.rows // _rows_per_block(source))
-    dealt = np.concatenate([starts[pile::piles] for pile in range(piles)])
-    order = (dealt[:, None] + np.arange(run)).reshape(-1)
+    blocks = -(-source.rows // _rows_per_block(source))
+    spread = np.concatenate([starts[block::blocks] for block in range(blocks)])
+    order = (spread[:, None] + np.arange(run)).reshape(-1)
     return order[order < source.rows]
 
 

@@ -2,10 +2,9 @@ import logging
 
 import numpy as np
 import pytest
-import torch
 
 from birdnet_cli.core.errors import DataError, NumericsError
-from birdnet_cli.core.heads.solver import build_basis, measure_moments, recover_weight
+from birdnet_cli.core.heads.solver import build_basis, measure_moments
 
 
 def silent(_fraction: float) -> None:
@@ -24,25 +23,6 @@ def test_rows_have_the_inner_products_of_the_centred_descriptors(array_source, m
     assert basis.jitter == 0
     np.testing.assert_allclose((basis.rows @ basis.rows.mT).numpy() - basis.shift, centred @ centred.T, atol=1e-5)
     assert basis.mean_squared_norm == pytest.approx((centred**2).sum(axis=1).mean(), rel=1e-5)
-
-
-@pytest.mark.parametrize("standardize", [False, True])
-@pytest.mark.parametrize("dim", [8, 300])
-def test_recovered_head_gives_the_logits_of_the_basis_on_raw_descriptors(array_source, make_problem, dim, standardize):
-    x, _ = make_problem(40, dim, 3)
-    source = array_source(x)
-    moments = measure_moments(source, standardize=standardize)
-    basis = build_basis(source, moments, progress=silent)
-    generator = torch.Generator().manual_seed(0)
-    # In the span of the rows, as every solution is.
-    weight = (basis.rows.mT @ torch.randn(40, 3, generator=generator)).double()
-    bias = torch.randn(3, generator=generator).double()
-
-    full, offset = recover_weight(basis, source, moments, weight=weight, bias=bias, progress=silent)
-
-    assert full.shape == (3, dim)
-    expected = (basis.rows.double() @ weight + bias).numpy()
-    np.testing.assert_allclose(x @ full.numpy().T + offset.numpy(), expected, atol=2e-4 * np.abs(expected).max())
 
 
 def test_repeated_rows_are_factored_with_a_jitter_that_is_logged(array_source, make_problem, caplog):

@@ -66,14 +66,14 @@ def test_objective_is_as_near_to_the_exact_minimum_as_promised(streamed, head, C
 def test_the_dual_rises_to_the_objective_s_minimum_from_below(streamed, monkeypatch, head):
     problem, x = streamed(head)
     bounds = []
-    climb = module._climb
+    climb = module._pass_over_blocks
 
     def watched(*arguments, **settings):
         state, bound = climb(*arguments, **settings)
         bounds.append(bound)
         return state, bound
 
-    monkeypatch.setattr(module, "_climb", watched)
+    monkeypatch.setattr(module, "_pass_over_blocks", watched)
     ascend(problem, C=0.3, tolerance=2e-3)
 
     least = exact(problem, x, 0.3)

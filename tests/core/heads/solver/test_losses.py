@@ -45,9 +45,9 @@ def test_bend_is_the_derivative_of_the_gradient(logits_and_labels, head):
 
     curvature = loss.curvature(logits)
     slope = (loss.gradient(logits + step * direction) - loss.gradient(logits - step * direction)) / (2 * step)
-    diagonal = torch.stack([loss.bend(curvature, _unit(k))[:, k].sum() for k in range(4)])
+    diagonal = torch.stack([loss.hessian_product(curvature, _unit(k))[:, k].sum() for k in range(4)])
 
-    torch.testing.assert_close(loss.bend(curvature, direction), slope, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(loss.hessian_product(curvature, direction), slope, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(loss.trace(curvature), diagonal)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from birdnet_cli.core.errors import DataError
-from birdnet_cli.core.heads.solver import build_blocks, dealt_order, measure_moments
+from birdnet_cli.core.heads.solver import build_blocks, measure_moments, spread_order
 from birdnet_cli.core.heads.solver import streamed_blocks as module
 from birdnet_cli.core.heads.solver.row_source import centred_blocks
 
@@ -71,7 +71,7 @@ def test_equal_rows_everywhere_are_an_error(array_source):
 
 @pytest.mark.parametrize("rows", [1, 11, 12, 13, 100])
 def test_every_row_is_dealt_once(array_source, rows):
-    order = dealt_order(array_source(np.zeros((rows, 5), np.float32)))
+    order = spread_order(array_source(np.zeros((rows, 5), np.float32)))
 
     assert sorted(order.tolist()) == list(range(rows))
 
@@ -79,7 +79,7 @@ def test_every_row_is_dealt_once(array_source, rows):
 def test_blocks_are_dealt_from_the_whole_file_in_its_runs(array_source):
     source = array_source(np.zeros((120, 5), np.float32))
 
-    order = dealt_order(source)
+    order = spread_order(source)
 
     assert source.run == 3
     for block in torch.from_numpy(order).split(12):

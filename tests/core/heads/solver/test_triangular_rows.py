@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from birdnet_cli.core.heads.solver import triangular_product as module
-from birdnet_cli.core.heads.solver.triangular_product import Slabs
+from birdnet_cli.core.heads.solver import triangular_rows as module
+from birdnet_cli.core.heads.solver.triangular_rows import TriangularRows
 
 
 @pytest.fixture(autouse=True)
-def small_slabs(monkeypatch):
-    monkeypatch.setattr(module, "SLAB_ROWS", 4)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(module, "PART_ROWS", 4)
 
 
 def triangle(rows: int) -> torch.Tensor:
@@ -33,21 +33,21 @@ def test_products_are_those_of_the_whole_matrix_and_a_column_of_ones(name, bias,
     z, residual = (torch.randn(size, 3, generator=generator, dtype=dtype) for size in (r + 1, n))
     matrix = torch.cat([rows, torch.ones(n, 1)], dim=1).to(dtype)
 
-    slabs = Slabs(rows, bias=bias)
+    triangular = TriangularRows(rows, bias=bias)
 
-    assert (slabs.rows, slabs.dim) == (n, r)
+    assert (triangular.rows, triangular.dim) == (n, r)
     expected = matrix.mT @ residual
     expected[-1] *= bias
-    torch.testing.assert_close(slabs.logits(z), matrix @ z)
-    torch.testing.assert_close(slabs.pull_back(residual), expected)
+    torch.testing.assert_close(triangular.logits(z), matrix @ z)
+    torch.testing.assert_close(triangular.transposed_product(residual), expected)
 
 
 def test_the_zeros_of_a_triangle_are_left_out():
-    assert sum(part.numel() for part in Slabs(triangle(12))._slabs) == 4 * (4 + 8 + 12)
+    assert sum(part.numel() for part in TriangularRows(triangle(12))._parts) == 4 * (4 + 8 + 12)
 
 
 def test_a_value_that_is_not_a_number_is_no_zero():
     rows = triangle(4)
     rows[0, 3] = torch.nan
 
-    assert Slabs(rows).logits(torch.ones(5, 1))[0].isnan()
+    assert TriangularRows(rows).logits(torch.ones(5, 1))[0].isnan()
