@@ -142,6 +142,7 @@ def bench_head(
     """Time the exact head against scikit-learn's LinearSVC or LogisticRegression on the same descriptors."""
     from birdnet_cli.cli.display.bench import print_head_comparison
     from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.core.bench.head import Subset
     from birdnet_cli.core.bench.head import bench_head as run
 
     found = run(
@@ -149,9 +150,7 @@ def bench_head(
         pooling=pooling,
         head=head,
         C=C,
-        images=images,
-        classes=classes,
-        dims=dims,
+        subset=Subset(images=images, classes=classes, dims=dims),
         tolerance=tolerance,
         repeats=repeats,
         progress=ConsoleProgress(),

@@ -1,4 +1,4 @@
-"""Rates on this machine: a data set's images read, decoded and resized by processes, and each step alone in one."""
+"""Rates on this machine: images read, decoded and resized by processes, and each step alone in one process."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.data import Sample, SampleFiles, Transform, decode_image, load_batches, open_dataset
+from birdnet_cli.core.data import Sample, SampleFiles, Transform, cut_batches, decode_image, load_batches, open_dataset
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import TransformSettings
@@ -22,8 +22,8 @@ class DataRates:
     """Images per second, medians over interleaved repeats.
 
     Attributes:
-        workers: processes that read; 0 is this one.
-        load: all steps, with hashing, the way between processes, and the start of these.
+        workers: reading processes; 0 reads in the calling process.
+        load: all steps, with hashing, transfer between processes, and their start.
         read: bytes of the image file or record, in one process.
         decode: bytes to RGB pixels, in one process.
         resize: RGB pixels to [3, S, S], in one process.
@@ -50,11 +50,11 @@ def bench_data(
         image_size: side of the square, in pixels.
         images: images per measurement, the first of the data set.
         repeats: measurements; medians are returned.
-        workers: of the loader; 0 reads in this process.
+        workers: processes of the loader; 0 reads in the calling process.
         progress: follows the work.
 
     Raises:
-        DataError: no data set there, fewer images, or one of them that cannot be read.
+        DataError: no data set there, fewer images, or an image that cannot be read.
     """
     progress = progress or SilentProgress()
     samples = open_dataset(data).samples[:images]
@@ -72,7 +72,7 @@ def bench_data(
 
 def _time_loader(samples: Sequence[Sample], transform: Transform, workers: int) -> float:
     size = max(1, BATCH_BYTES // (3 * transform.settings.image_size**2))
-    batches = [range(start, min(start + size, len(samples))) for start in range(0, len(samples), size)]
+    batches = cut_batches(range(len(samples)), size=size)
     started = time.perf_counter()
     for batch in load_batches(samples, transform=transform, batches=batches, workers=workers):
         if batch.failures:

@@ -29,7 +29,7 @@ class PipelineRates:
     Attributes:
         precision: arithmetic of the backbone.
         pipeline: files on disk to a finished cache: read, hash, decode, resize, backbone, poolings, shards, final file.
-        backbone: feature maps of tensors that are in memory already.
+        backbone: feature maps of image tensors in memory.
     """
 
     precision: str
@@ -49,11 +49,11 @@ class PipelineRates:
 def bench_extract(
     data: Path, *, settings: ExtractSettings, images: int, repeats: int, progress: Progress | None = None
 ) -> list[PipelineRates]:
-    """Time both, in float32 and in what `auto` chooses, interleaved, on the same images.
+    """Time pipeline and backbone, in float32 and in the precision that `auto` chooses, interleaved, on the same images.
 
     Args:
         data: a data set of at least one image; repeated to make up `images`.
-        settings: of the extraction; `precision` is set here.
+        settings: settings of the extraction; `precision` is overruled.
         images: images per measurement.
         repeats: measurements of each; medians are returned.
         progress: follows the work.

@@ -21,29 +21,45 @@ from birdnet_cli.core.heads.solver.row_source import centred_chunks
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
 
-__all__ = ["HeadComparison", "bench_head"]
+__all__ = ["HeadComparison", "Subset", "bench_head"]
 
-# C times the mean squared norm: the middle of what train-head tries.
+# C times the mean squared norm: the middle of the values that train-head tries.
 STRENGTH = {"softmax": 10**2.5, "svm": 10**0.5}
 
 
 @dataclass(frozen=True, slots=True)
+class Subset:
+    """The part of a cache that a measurement uses; None is all.
+
+    Attributes:
+        images: number of training images, evenly spaced.
+        classes: number of classes, from the first.
+        dims: number of values of the descriptor, evenly spaced.
+    """
+
+    images: int | None = None
+    classes: int | None = None
+    dims: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HeadComparison:
-    """Two solutions of one problem.
+    """The solutions of the same problem by fbn and by scikit-learn.
 
     Attributes:
         head: `svm` or `softmax`.
         rival: scikit-learn's class.
-        tolerance: of scikit-learn's solver.
+        tolerance: tolerance of scikit-learn's solver.
         C: weight of the loss.
         images, dims, classes: size of the problem.
         seconds: ours, from descriptors in memory to W and b, kernel matrix included; median of the repeats.
-        rival_seconds: of its `fit` on the same descriptors, centred and in float64 already; median of the repeats.
+        rival_seconds: seconds of scikit-learn's `fit` on the same descriptors, centred and in float64 already; median
+            of the repeats.
         objective: ||W||^2 / 2 + C sum_i loss with a free intercept, of our W and b, in float64.
-        rival_objective: of theirs.
+        rival_objective: the same objective of scikit-learn's solution.
         tested: images of the test split.
-        agreement: fraction of them that both give the same class; None without any.
-        converged: the rival reached its tolerance.
+        agreement: fraction of the tested images to which both give the same class; None without test images.
+        converged: scikit-learn reached its tolerance.
     """
 
     head: str
@@ -63,16 +79,16 @@ class HeadComparison:
 
     @property
     def speedup(self) -> float:
-        """How many times as long the rival takes."""
+        """scikit-learn's seconds over ours."""
         return self.rival_seconds / self.seconds
 
     @property
     def difference(self) -> float:
-        """Of the objectives, relative to the rival's; negative where ours is the lower."""
+        """(our objective - scikit-learn's) / scikit-learn's; negative where ours is lower."""
         return (self.objective - self.rival_objective) / self.rival_objective
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as a JSON object."""
+        """Return the comparison as a JSON object."""
         return asdict(self) | {"speedup": self.speedup, "difference": self.difference}
 
 
@@ -98,9 +114,7 @@ def bench_head(
     pooling: str | None = None,
     head: str = "svm",
     C: float | None = None,
-    images: int | None = None,
-    classes: int | None = None,
-    dims: int | None = None,
+    subset: Subset = Subset(),
     tolerance: float = TOLERANCE,
     repeats: int = 1,
     progress: Progress | None = None,
@@ -108,15 +122,13 @@ def bench_head(
     """Fit both in turn, `repeats` times, on descriptors that are centred as `train_head` centres them.
 
     Args:
-        cache: what `extract` wrote.
-        pooling: which descriptor; may be left out when the cache has one.
+        cache: a feature cache.
+        pooling: name of the descriptor; None where the cache has only one.
         head: `svm` or `softmax`.
-        C: weight of the loss; None is the middle of what `train_head` tries.
-        images: training images, evenly spaced; None is all.
-        classes: the first so many; None is all.
-        dims: values of the descriptor, evenly spaced; None is all.
-        tolerance: of scikit-learn's solver.
-        repeats: medians of the seconds are over these.
+        C: weight of the loss; None is the middle of the values that `train_head` tries.
+        subset: the part of the cache to measure on; the default is all.
+        tolerance: tolerance of scikit-learn's solver.
+        repeats: number of fits; the medians of their seconds are returned.
         progress: follows the work.
 
     Raises:
@@ -124,16 +136,16 @@ def bench_head(
         DataError: the cache has fewer images, classes or dimensions than asked for.
     """
     progress = progress or SilentProgress()
-    # That scikit-learn is absent should not cost the time that reading the descriptors takes.
+    # A missing scikit-learn is reported before the descriptors are read.
     create_rival(head, C=1.0, num_classes=2, mean_squared_norm=1.0)
     with FeatureCache.open(cache) as opened:
         name = choose_descriptor(opened, pooling)
-        K = len(_spread("classes", classes, len(opened.classes)))
+        K = len(_spread("classes", subset.classes, len(opened.classes)))
         usable = (opened.status == STATUS_OK) & (opened.labels >= 0) & (opened.labels < K)
         splits = np.array(opened.splits)
         train, test = (np.flatnonzero(usable & (splits == split)) for split in ("train", "test"))
-        train = train[_spread("images", images, len(train))]
-        columns = _spread("dims", dims, opened.descriptors[name])
+        train = train[_spread("images", subset.images, len(train))]
+        columns = _spread("dims", subset.dims, opened.descriptors[name])
         raw = np.concatenate([block[:, columns] for _, block in opened.blocks(name, train)])
         moments = measure_moments(_Rows(raw), standardize=needs_standardizing(name))
         rows = np.concatenate([chunk.numpy().copy() for _, chunk in centred_chunks(_Rows(raw), moments)])
@@ -162,8 +174,8 @@ def bench_head(
         equal = 0
         for _, block in opened.blocks(name, test):
             scaled = (block[:, columns] - moments.mean) * (1.0 if moments.scale is None else moments.scale)
-            called = [(scaled @ W.T + b).argmax(axis=1) for W, b in solutions]
-            equal += int((called[0] == called[1]).sum())
+            predicted = [(scaled @ W.T + b).argmax(axis=1) for W, b in solutions]
+            equal += int((predicted[0] == predicted[1]).sum())
     return HeadComparison(
         head=head,
         rival=RIVALS[head],
@@ -183,7 +195,7 @@ def bench_head(
 
 
 def _spread(option: str, wanted: int | None, there: int) -> NDArray[np.int64]:
-    """Return indices of so many of what there is, evenly spaced."""
+    """Return `wanted` evenly spaced indices below `there`; None is all."""
     if wanted is not None and wanted > there:
         raise DataError(f"the measurement wants {wanted} {option}, the cache has {there} (--{option})")
     return np.linspace(0, there - 1, there if wanted is None else wanted).round().astype(np.int64)

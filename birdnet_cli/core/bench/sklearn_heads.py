@@ -13,8 +13,8 @@ __all__ = ["RIVALS", "TOLERANCE", "create_rival", "fit_rival"]
 RIVALS = {"softmax": "LogisticRegression", "svm": "LinearSVC"}
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 20_000
-# LIBLINEAR penalises the intercept as the weight of a constant feature. At four times a row's length the minimum is the
-# one with a free intercept to 1e-5 in the objective; a longer one costs iterations, ten times as many at twelve.
+# LIBLINEAR penalises the intercept as the weight of a constant feature. At four times a row's length the minimum equals
+# that with a free intercept to 1e-5 in the objective; at twelve times, ten times as many iterations are needed.
 CONSTANT = 4.0
 
 
@@ -65,5 +65,5 @@ def fit_rival(
     weight, bias = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
     if len(weight) == 1:
         share = 0.5 if type(model).__name__ == "LogisticRegression" else 1.0
-        weight, bias = (share * np.concatenate([-one, one]) for one in (weight, bias))
+        weight, bias = (share * np.concatenate([-values, values]) for values in (weight, bias))
     return weight, bias, converged

@@ -90,8 +90,8 @@ def bilinear_pool_backward_reference(
     """Compute dX = H X with H = s^2 (du / |u| - <du, u> sign(u)), symmetric and 0 where u is 0.
 
     In packed units the formula holds for diagonal and off-diagonal values alike; the full form is the mean of H and
-    H^T. One factor s goes to X before the product and one to the result: s^2 alone overflows for a map so small that
-    its products are subnormal.
+    H^T. A factor s is applied to X before the product and once more to the result: s^2 alone overflows for a map so
+    small that its products are subnormal.
 
     Args:
         grad: gradient of u, the same shape and dtype as `descriptor`.

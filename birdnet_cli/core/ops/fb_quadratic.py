@@ -38,8 +38,8 @@ def fb_quadratic(
     the same geometry sees; with `diagonal` the second term is left out, and out_o = ||F_o x||^2 for s = 1. It is the
     quadratic term alone: the linear term and the bias are the caller's. Under autocast x and the weight are cast as a
     convolution's are; products, squares and sums are in float32 (float64 for float64) for every input dtype. Reverse
-    mode only, and once: a second differentiation raises NotImplementedError, and forward-mode tangents stop here, as
-    they do at every custom operator.
+    mode only, and once: a second differentiation raises NotImplementedError, and forward-mode tangents are not
+    propagated, as by any custom operator.
 
     Args:
         x: Tensor[N, C, H, W], or Tensor[N, C] for the fully connected form; float32, float64, bfloat16 or float16,
@@ -49,7 +49,7 @@ def fb_quadratic(
             compute it, the form is indefinite and its mean over random F is 0.
         scale: s, Tensor[K] for the whole batch or Tensor[N, K] for each sample; it gets no gradient. Factors whose
             value is 0 cost nothing on the CPU, if they are the same for the batch.
-        stride: of the convolution, one value or (vertical, horizontal), and so below; >= 1.
+        stride: stride of the convolution, a value or (vertical, horizontal), as for padding and dilation; >= 1.
         padding: zeros on either side, >= 0.
         dilation: >= 1.
         groups: divides C and O; each O / groups outputs see C / groups channels.
@@ -164,20 +164,23 @@ def _mapped(_info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tup
     op = torch.ops.fbn.fb_quadratic.default
     if weight_dim is None and scale_dim is None and (scale is None or scale.dim() == 1):
         x = x.movedim(x_dim, 0)  # [B, N, C, H, W]
-        # Products would need the mapped dimension in their middle; the backward computes them again.
+        # Kept products would need the mapped dimension in their middle, so the backward computes them again.
         out, none = op(x.flatten(0, 1), weight, scale, *geometry, diagonal, False)
         return (out.unflatten(0, x.shape[:2]), none), (0, None)
-    B = next(one.shape[dim] for one, dim in zip(arguments, in_dims, strict=True) if dim is not None)
-    each = [
-        tuple(one if dim is None else one.select(dim, b) for one, dim in zip(arguments[:3], in_dims[:3], strict=True))
+    B = next(tensor.shape[dim] for tensor, dim in zip(arguments, in_dims, strict=True) if dim is not None)
+    inputs = [
+        tuple(
+            tensor if dim is None else tensor.select(dim, b)
+            for tensor, dim in zip(arguments[:3], in_dims[:3], strict=True)
+        )
         for b in range(B)
     ]
-    outputs = [op(*one, *geometry, diagonal, False) for one in each]
+    outputs = [op(*tensors, *geometry, diagonal, False) for tensors in inputs]
     return (torch.stack([out for out, _ in outputs]), outputs[0][1]), (0, None)
 
 
 def _count_flops(_x: Any, weight: tuple[int, ...], *_: Any, out_shape: Any, **__: Any) -> int:
-    # Of the products f_ok . x alone, as PyTorch counts a convolution's.
+    # Operations of the products f_ok . x alone, as PyTorch counts those of a convolution.
     N, _, h, w = out_shape[0]
     return 2 * int(N * h * w) * math.prod(weight)
 
@@ -194,7 +197,7 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
     x, weight, scale, *rest, keep = inputs
     ctx.rest = rest
     ctx.mark_non_differentiable(output[1])
-    ctx.set_materialize_grads(False)  # or the products' would be zeros of their size
+    ctx.set_materialize_grads(False)  # otherwise autograd allocates zeros of the products' size
     ctx.save_for_backward(x, weight, scale, output[1] if keep else None)
 
 
@@ -204,7 +207,7 @@ def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ..
     x, weight, scale, products = ctx.saved_tensors
     wanted = list(ctx.needs_input_grad[:2])
     gradients = torch.ops.fbn.fb_quadratic_backward.default(grad, x, weight, scale, products, *ctx.rest, wanted)
-    return tuple(one if want else None for one, want in zip(gradients, wanted, strict=True)) + (None,) * 7
+    return tuple(gradient if want else None for gradient, want in zip(gradients, wanted, strict=True)) + (None,) * 7
 
 
 define_op(

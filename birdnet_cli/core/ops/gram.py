@@ -18,7 +18,7 @@ INPUT_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def as_matrices(x: Tensor) -> Tensor:
-    """View a feature map as one matrix per image.
+    """View a feature map as a matrix for each image.
 
     Args:
         x: Tensor[N, C, L] or Tensor[N, C, H, W], floating point, any strides; C, L >= 1.

@@ -22,8 +22,8 @@ class KernelReport:
         mode: FBN_OPS.
         store: the folder of built libraries.
         tools: tool -> what was found, or what is missing.
-        libraries: device -> the library that is loaded, if one is there.
-        ops: one entry for each op and device.
+        libraries: device -> the loaded library, if any.
+        ops: an entry for each op and device.
     """
 
     mode: str
@@ -39,7 +39,7 @@ class KernelReport:
             "store": str(self.store),
             "tools": self.tools,
             "libraries": self.libraries,
-            "ops": [one.to_json() for one in self.ops],
+            "ops": [status.to_json() for status in self.ops],
         }
 
 
@@ -74,7 +74,7 @@ def build_kernels(
     """
     folder = native.find_source_folder()
     sources = [_require(native.read_sources(device, folder), device, folder) for device in devices or _own_devices()]
-    return [_build(one, architectures, progress) for one in sources]
+    return [_build(source, architectures, progress) for source in sources]
 
 
 def build_wheel(
@@ -99,7 +99,7 @@ def build_wheel(
     sources = [
         _require(native.read_wheel_sources(wheel, device), device, wheel) for device in devices or _own_devices()
     ]
-    return native.put_into_wheel(wheel, [_build(one, architectures, progress, portable=True) for one in sources])
+    return native.put_into_wheel(wheel, [_build(source, architectures, progress, portable=True) for source in sources])
 
 
 def _build(

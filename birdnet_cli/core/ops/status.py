@@ -35,7 +35,7 @@ class Implementation:
 
 
 def describe_ops() -> list[Implementation]:
-    """Return one entry for each op, backward ops included, and device; nothing is built.
+    """Return an entry for each op, backward ops included, and device; nothing is built.
 
     Raises:
         UnknownNameError: FBN_OPS has a value that means nothing.

@@ -1,4 +1,4 @@
-"""Poolings: a feature map [N, C, h, w] -> one descriptor per image [N, dim]."""
+"""Poolings: a feature map [N, C, h, w] -> a descriptor of each image [N, dim]."""
 
 from birdnet_cli.core.poolings.evidence import divide_evidence
 from birdnet_cli.core.poolings.names import list_poolings, parse_pooling, pooling_name

@@ -12,7 +12,7 @@ class BilinearPooling(nn.Module):
 
     Args:
         channels: C.
-        nonnegative: the feature map comes out of a ReLU.
+        nonnegative: the feature map is the output of a ReLU.
         packed: keep C(C+1)/2 values of the C*C.
     """
 

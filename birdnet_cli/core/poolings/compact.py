@@ -1,7 +1,7 @@
 """Compact bilinear pooling, [N, C, h, w] -> [N, d]: random projections of the Gram matrix, then root and l2.
 
-The projections are drawn by a generator of their own from a seed and are buffers: a model file carries them, so that
-its predictions do not depend on how a later PyTorch draws random numbers.
+The projections are drawn from a seed by a generator of their own and are buffers: model files store them, so that
+predictions do not depend on how a later PyTorch draws random numbers.
 """
 
 import torch
@@ -19,7 +19,7 @@ class TensorSketch(nn.Module):
     Args:
         channels: C.
         dim: dimensions of the sketch.
-        seed: of the hashes.
+        seed: seed of the hashes.
 
     Source: Gao, Beijbom, Zhang, Darrell, "Compact Bilinear Pooling", CVPR 2016, algorithm 2; signed root and l2 after
     it as in section 5.
@@ -50,7 +50,7 @@ class RandomMaclaurin(nn.Module):
     Args:
         channels: C.
         dim: d.
-        seed: of the signs.
+        seed: seed of the signs.
 
     Source: Gao, Beijbom, Zhang, Darrell, "Compact Bilinear Pooling", CVPR 2016, algorithm 1; Kar and Karnick, "Random
     Feature Maps for Dot Product Kernels", AISTATS 2012.
@@ -68,10 +68,11 @@ class RandomMaclaurin(nn.Module):
         """Return Tensor[N, d], before root and l2; inner products estimate those of Gram matrices."""
         maps = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))  # [N, C, L]
         first, second = self.projections.to(maps.dtype) / self.dim**0.25  # [d, C] each
-        # By the Gram matrix, y_k = w1_k G w2_k: the cost does not grow with L. One image at a time: [d, C] is large.
+        # y_k = w1_k G w2_k with the Gram matrix G: the cost does not grow with L. Image by image, since [d, C] is
+        # large.
         gram = torch.bmm(maps, maps.mT)  # [N, C, C]
         sketch = maps.new_empty((len(gram), self.dim))
-        return torch.stack([((first @ one) * second).sum(1) for one in gram]) if len(gram) else sketch
+        return torch.stack([((first @ G) * second).sum(1) for G in gram]) if len(gram) else sketch
 
     def forward(self, x: Tensor) -> Tensor:
         """Return Tensor[N, d], at least float32, for x [N, C, h, w]."""

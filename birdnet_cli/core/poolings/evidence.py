@@ -1,4 +1,4 @@
-"""Feature map [N, C, h, w] and weights of a linear score -> what each position contributes to it, [N, h, w].
+"""Feature map [N, C, h, w] and weights of a linear score -> the contribution of each position to the score, [N, h, w].
 
 Every pooling here is a sum over positions, S = sum_p s_p, whose values are then scaled: u_k = S_k / (sqrt|S_k| ||z||).
 A score <w, u> is therefore exactly a sum over positions, sum_p <c, s_p> with c_k = w_k / (sqrt|S_k| ||z||): no
@@ -24,9 +24,9 @@ def divide_evidence(pooling: Pooling, x: Tensor, weight: Tensor) -> Tensor:
     """Divide the score <weight, pooling(x)> of each image among its positions.
 
     Args:
-        pooling: of which the descriptor is.
+        pooling: the pooling that computes the descriptor.
         x: Tensor[N, C, h, w], any floating dtype.
-        weight: Tensor[N, D], one linear score per image.
+        weight: Tensor[N, D], the weights of each image's score.
 
     Returns:
         Tensor[N, h, w], float32; its sum over positions is the score.
@@ -46,13 +46,13 @@ def divide_evidence(pooling: Pooling, x: Tensor, weight: Tensor) -> Tensor:
         full = weight.new_zeros(N, pooling.full_dim)
         weight = full.index_copy_(1, pooling.selection.indices, weight)
     maps = x.flatten(2).float()  # [N, C, L]
-    # One image at a time: the matrices of a bilinear score hold C^2 values each.
-    shares = [_divide(pooling.pool, one, row) for one, row in zip(maps, weight.float(), strict=True)]
+    # Image by image: the matrices of a bilinear score hold C^2 values each.
+    shares = [_divide(pooling.pool, image, row) for image, row in zip(maps, weight.float(), strict=True)]
     return torch.stack(shares).view(N, h, w) if shares else maps.new_zeros(0, h, w)
 
 
 def _divide(pool: object, x: Tensor, weight: Tensor) -> Tensor:
-    """Return [L] for one map x [C, L] and weight [full_dim]."""
+    """Return the contributions [L] for a map x [C, L] and weight [full_dim]."""
     match pool:
         case MaxPooling():
             value, place = x.max(dim=1)  # [C]

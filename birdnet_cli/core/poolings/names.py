@@ -12,9 +12,14 @@ __all__ = ["list_poolings", "parse_pooling", "pooling_name"]
 
 @dataclass(frozen=True, slots=True)
 class _Modifier:
-    """One part of a name: the word, the setting that it changes, the poolings that know it.
+    """A part of a descriptor's name, such as `reduce144`.
 
-    `value` is what the word alone sets; None means that a whole number of at least `minimum` follows the word.
+    Attributes:
+        word: the part without its number.
+        setting: field of `PoolingSettings` that it sets.
+        poolings: poolings that have the setting.
+        value: value that the word alone sets; None where a whole number follows the word.
+        minimum: smallest such number.
     """
 
     word: str
@@ -38,10 +43,10 @@ POOLINGS = ("max", "avg", "bilinear", "compact")
 
 
 def list_poolings() -> list[str]:
-    """Return the names of the poolings, those with a modifier that takes no number included."""
+    """Return the names of the poolings, also with each modifier that takes no number."""
     names = []
     for pooling in POOLINGS:
-        words = [one.word for one in MODIFIERS if pooling in one.poolings and one.value is not None]
+        words = [modifier.word for modifier in MODIFIERS if pooling in modifier.poolings and modifier.value is not None]
         names += [pooling, *(f"{pooling}-{word}" for word in words)]
     return names
 
@@ -60,7 +65,7 @@ def parse_pooling(text: str) -> PoolingSettings:
 
     Raises:
         UnknownNameError: no such pooling, or it has no such modifier.
-        UsageError: a modifier without its number, with one that it does not take, or given twice.
+        UsageError: a modifier without its number, with a number that it does not take, or given twice.
     """
     pooling, *words = text.split("-")
     if pooling not in POOLINGS:
@@ -97,10 +102,10 @@ def pooling_name(settings: PoolingSettings) -> str:
 
 
 def _parse_modifier(text: str, *, pooling: str, name: str) -> tuple[_Modifier, Any]:
-    known = {one.word: one for one in MODIFIERS if pooling in one.poolings}
+    known = {modifier.word: modifier for modifier in MODIFIERS if pooling in modifier.poolings}
     match = re.fullmatch(r"([a-z]+)([0-9]{0,9})", text)
     if match is None or match[1] not in known:
-        examples = [word if one.value is not None else f"{word}N" for word, one in known.items()]
+        examples = [word if modifier.value is not None else f"{word}N" for word, modifier in known.items()]
         raise UnknownNameError(f"modifier of pooling '{pooling}'", text, examples)
     modifier, digits = known[match[1]], match[2]
     if modifier.value is not None:

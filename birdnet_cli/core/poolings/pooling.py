@@ -18,18 +18,18 @@ Pool = MaxPooling | AvgPooling | BilinearPooling | TensorSketch | RandomMaclauri
 
 
 class Pooling(nn.Module):
-    """One descriptor of a feature map.
+    """A descriptor of a feature map, as a module.
 
     The state dict holds everything that is fitted or drawn (1x1 weights, hashes, selected indices), in shapes that
-    settings and channels decide, so that it loads into a freshly created pooling. A part that is to be fitted refuses
-    to run before that.
+    follow from settings and channels, so that it loads into a newly created pooling. A part that needs a fit raises
+    UsageError until it has it.
 
     Args:
-        settings: what to compute.
+        settings: settings of the descriptor.
         channels: C of the feature map.
         reduction: the 1x1 reduction before the pooling, or None.
         pool: [N, C or c, h, w] -> [N, full_dim], with an attribute `dim`.
-        selection: the selection after it, or None.
+        selection: the selection after the pooling, or None.
 
     Attributes:
         settings: as given.
@@ -66,7 +66,7 @@ class Pooling(nn.Module):
 
         Raises:
             UsageError: x is not such a feature map, or the reduction is not fitted.
-            NumericsError: a negative value in a map that was said to be non-negative.
+            NumericsError: a negative value in a map that was declared non-negative.
         """
         if x.dim() != 4 or x.shape[1] != self.channels:
             raise UsageError(f"expected a feature map [N, {self.channels}, h, w], got {list(x.shape)}")
@@ -88,15 +88,15 @@ class Pooling(nn.Module):
 
 
 def create_pooling(settings: PoolingSettings, *, channels: int, nonnegative: bool) -> Pooling:
-    """Create the pooling that `settings` name; what is to be fitted is not fitted yet.
+    """Create the pooling of `settings`; its reduction and selection are not fitted yet.
 
     Args:
-        settings: what to compute.
+        settings: settings of the descriptor.
         channels: C of the feature map.
-        nonnegative: the feature map comes out of a ReLU; after a 1x1 reduction this no longer matters.
+        nonnegative: the feature map is the output of a ReLU; ignored after a 1x1 reduction.
 
     Raises:
-        UsageError: settings that contradict each other, more channels or components asked for than there are.
+        UsageError: settings that contradict each other, or more channels or components than there are.
     """
     pooling_name(settings)
     reduction = None if settings.reduce is None else Reduction(channels, reduced=settings.reduce)

@@ -1,9 +1,9 @@
 """A 1x1 reduction of a feature map, [N, C, h, w] -> [N, c, h, w], and the PCA over positions that fits it.
 
-Centring is a choice. Centred, the map is projected onto the directions in which training positions vary, and the Gram
-matrix that follows holds second moments about their mean: what all images share no longer fills the l2 norm.
-Uncentred, the projection is the best rank-c approximation of the Gram matrix itself, and products with the leading
-component, which is close to the mean, keep first-order evidence. Both make the map signed.
+The fit is centred or not. Centred, the map is projected onto the directions in which training positions vary, and the
+Gram matrix after it holds second moments about their mean: the part that all images share no longer dominates the l2
+norm. Uncentred, the projection is the best rank-c approximation of the Gram matrix itself, and products with the
+leading component, which is close to the mean, keep first-order information. Either way the map has negative values.
 """
 
 import torch
@@ -17,7 +17,7 @@ __all__ = ["PcaAccumulator", "Reduction"]
 class Reduction(nn.Module):
     """y_p = weight x_p + bias at every position p, in float32 or wider.
 
-    Weight and bias are parameters, so that training can go on from the fit. Until `load` or `load_state_dict` has
+    Weight and bias are parameters, so that training can continue from the fit. Until `load` or `load_state_dict` has
     set them they are NaN and the module refuses to run.
 
     Args:
@@ -45,7 +45,7 @@ class Reduction(nn.Module):
         """Return Tensor[N, c, h, w] for x [N, C, h, w].
 
         Raises:
-            UsageError: the reduction was never fitted nor loaded.
+            UsageError: the reduction was neither fitted nor loaded.
         """
         if not self.fitted:
             raise UsageError("the 1x1 reduction is not fitted: fit it on training images or load a model that has it")
@@ -61,7 +61,7 @@ class Reduction(nn.Module):
 class PcaAccumulator:
     """Mean and covariance of the positions of many feature maps, in float64 and in one pass.
 
-    Batches are merged about their own means, so that no digits are lost to a large common mean.
+    Each batch is centred by its own mean before it is merged, so that a large common mean costs no digits.
 
     Args:
         channels: C.
@@ -100,7 +100,7 @@ class PcaAccumulator:
     def fit(self, reduced: int, *, center: bool = True) -> tuple[Tensor, Tensor]:
         """Return the projection onto the leading eigenvectors, in descending order.
 
-        Each eigenvector's sign is the one that makes its largest component positive.
+        Each eigenvector's sign makes its largest component positive.
 
         Args:
             reduced: c, in 1..C.

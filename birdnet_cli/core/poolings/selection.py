@@ -7,7 +7,7 @@ from birdnet_cli.core.errors import NumericsError, UsageError
 
 __all__ = ["Selection", "VarianceAccumulator"]
 
-# Components that are widened to float64 at a time: 16 MB for a block of 512 descriptors.
+# Components that are converted to float64 at a time: 16 MB for a block of 512 descriptors.
 COLUMNS = 4096
 
 
@@ -49,7 +49,7 @@ class Selection(nn.Module):
         """Return Tensor[N, m] for descriptors [N, D].
 
         Raises:
-            UsageError: the selection was never fitted nor loaded.
+            UsageError: the selection was neither fitted nor loaded.
         """
         if not self.fitted:
             raise UsageError("the variance selection is not fitted: fit it on the training split or load a model")
@@ -71,7 +71,7 @@ class Selection(nn.Module):
 class VarianceAccumulator:
     """Variance of each component over a stream of descriptors, in float64 and in one pass.
 
-    Blocks are merged about their own means, so that no digits are lost to a large common mean.
+    Each block is centred by its own mean before it is merged, so that a large common mean costs no digits.
 
     Args:
         dim: D.
@@ -101,7 +101,7 @@ class VarianceAccumulator:
         self.count = total
 
     def top(self, m: int) -> Tensor:
-        """Return the ascending indices [m], int64, of the m largest variances; of equal ones the lower index wins.
+        """Return the ascending indices [m], int64, of the m largest variances, of equal variances the lower index.
 
         Raises:
             UsageError: fewer than m components, or fewer than two descriptors were added.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from birdnet_cli.core.bench import head as module
-from birdnet_cli.core.bench.head import HeadComparison, bench_head
+from birdnet_cli.core.bench.head import HeadComparison, Subset, bench_head
 from birdnet_cli.core.bench.sklearn_heads import create_rival, fit_rival
 from birdnet_cli.core.errors import DataError, UnknownNameError, UsageError
 from birdnet_cli.core.features.run import ExtractReport
@@ -27,13 +27,13 @@ def test_both_reach_the_same_objective_and_predictions(extracted: ExtractReport,
 
 
 def test_a_subset_of_images_classes_and_dims_is_measured(extracted: ExtractReport) -> None:
-    found = bench_head(extracted.output, pooling="bilinear", C=2.5, images=10, classes=2, dims=100)
+    found = bench_head(extracted.output, pooling="bilinear", C=2.5, subset=Subset(images=10, classes=2, dims=100))
     assert (found.images, found.classes, found.dims, found.tested, found.C) == (10, 2, 100, 8, 2.5)
     assert abs(found.difference) <= 1e-4
 
 
 def test_two_classes_are_one_problem_to_scikit_learn(extracted: ExtractReport) -> None:
-    found = bench_head(extracted.output, pooling="avg", head="softmax", classes=2)
+    found = bench_head(extracted.output, pooling="avg", head="softmax", subset=Subset(classes=2))
     assert abs(found.difference) <= 1e-4
     assert found.agreement == 1
 
@@ -47,7 +47,9 @@ def test_seconds_are_medians_of_interleaved_fits(extracted: ExtractReport, monke
 
 
 def test_a_looser_tolerance_leaves_the_rival_farther_from_the_minimum(extracted: ExtractReport) -> None:
-    own, loose = (bench_head(extracted.output, pooling="avg", head="softmax", tolerance=one) for one in (1e-6, 0.5))
+    own, loose = (
+        bench_head(extracted.output, pooling="avg", head="softmax", tolerance=tolerance) for tolerance in (1e-6, 0.5)
+    )
     assert (own.tolerance, loose.tolerance) == (1e-6, 0.5)
     assert loose.rival_objective > own.rival_objective
 
@@ -75,7 +77,7 @@ def test_a_comparison_is_json(extracted: ExtractReport) -> None:
 )
 def test_more_than_there_is_is_refused(extracted: ExtractReport, options: dict[str, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        bench_head(extracted.output, pooling="avg", **options)
+        bench_head(extracted.output, pooling="avg", subset=Subset(**options))
 
 
 def test_without_scikit_learn_the_message_says_how_to_install_it(

@@ -79,7 +79,7 @@ def _loop(x: Tensor, f: Tensor) -> Tensor:
     N, C, L = x.shape
     columns = x.transpose(0, 1).reshape(C, N * L)
     squares = columns.square()
-    rows = [((one.mT @ (one @ columns)) * columns).sum(0) - one.square().sum(0) @ squares for one in f]
+    rows = [((F.mT @ (F @ columns)) * columns).sum(0) - F.square().sum(0) @ squares for F in f]
     return torch.stack(rows).view(-1, N, L).transpose(0, 1)
 
 
@@ -98,7 +98,7 @@ def _contenders(channels: int, device: torch.device) -> Mapping[str, Contender]:
 
 
 def _flops(shape: Shape) -> tuple[int, int]:
-    # Of the products with F alone: one pass in the forward, two in the backward.
+    # Operations of the products with F alone: one product in the forward, two in the backward.
     products = 2 * shape.N * shape.L * shape.C * CLASSES * FACTORS
     return products, 2 * products
 

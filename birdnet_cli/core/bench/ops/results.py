@@ -1,4 +1,4 @@
-"""What a measurement of the ops tells."""
+"""Results of `fbn bench ops`."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,11 +8,12 @@ __all__ = ["Ceilings", "OpReport", "OpRow", "PassRow"]
 
 @dataclass(frozen=True, slots=True)
 class PassRow:
-    """One contender's forward, or its forward and gradient together.
+    """Time and memory of a contender's forward, or of its forward and gradient together.
 
     Attributes:
         seconds: per call; the median of the samples.
-        speed: the time of `eager` in float32 on the same shape, over this one's; None where `eager` was not measured.
+        speed: the time of `eager` in float32 on the same shape, over this contender's; None where `eager` was not
+            measured.
         gemm_share: rate of the leanest arithmetic that gives this result, as a fraction of a large matrix product's in
             the same dtype.
         extra_bytes: most memory in use beyond the input, the result included; None where the system does not tell.
@@ -26,7 +27,7 @@ class PassRow:
 
 @dataclass(frozen=True, slots=True)
 class OpRow:
-    """One contender on one shape.
+    """The times of a contender on a shape.
 
     Attributes:
         op: the op's name.
@@ -47,7 +48,7 @@ class OpRow:
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What the machine does at most, measured in the same run; medians.
+    """The machine's limits, measured in the same run; medians.
 
     Attributes:
         gemm: dtype -> operations per second of a large square matrix product.
@@ -65,7 +66,7 @@ class OpReport:
     Attributes:
         machine: device, threads, versions, and the implementation of each op that ran.
         ceilings: of the machine.
-        rows: one for each op, shape, dtype and contender.
+        rows: a row for each op, shape, dtype and contender.
     """
 
     machine: dict[str, Any]

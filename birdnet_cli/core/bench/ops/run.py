@@ -11,7 +11,7 @@ from birdnet_cli.core.bench.ops.contender import OpBench, Shape
 from birdnet_cli.core.bench.ops.measure import copy_bytes_per_second, gemm_flops_per_second
 from birdnet_cli.core.bench.ops.registry import create_op_bench, list_contenders
 from birdnet_cli.core.bench.ops.results import Ceilings, OpReport, OpRow, PassRow
-from birdnet_cli.core.bench.ops.trial import Entry
+from birdnet_cli.core.bench.ops.trial import Trial
 from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import UnknownNameError
 from birdnet_cli.core.ops import describe_ops
@@ -62,28 +62,28 @@ def bench_ops(
     ceilings = {name: gemm_flops_per_second(dtype, where) for name, dtype in kinds.items()}
     ceilings["copy"] = copy_bytes_per_second(where)
     rates: dict[str, list[float]] = {name: [] for name in ceilings}
-    finished: list[Entry] = []
+    finished: list[Trial] = []
     for op, bench in benches.items():
         for shape in shapes or bench.shapes:
-            # What an earlier shape left in cycles must not be freed while memory is measured.
+            # Reference cycles of an earlier shape must not be freed while memory is measured.
             gc.collect()
             wanted = [kinds[name] for name in dtypes]
-            entries = list(_prepare(op, bench, shape, wanted, contenders, where, progress))
-            with progress.stage(f"{op} {shape}", total=repeats * len(entries), unit="samples") as advance:
+            trials = list(_prepare(op, bench, shape, wanted, contenders, where, progress))
+            with progress.stage(f"{op} {shape}", total=repeats * len(trials), unit="samples") as advance:
                 for _ in range(repeats):
                     for name, measure in ceilings.items():
                         rates[name].append(measure())
-                    for entry in entries:
-                        entry.sample()
+                    for trial in trials:
+                        trial.sample()
                         advance(1)
-            for entry in entries:
-                entry.release()
-            finished.extend(entries)
-            # A graph is compiled for one shape; the cache of one function holds few of them.
+            for trial in trials:
+                trial.release()
+            finished.extend(trials)
+            # torch.compile keeps few graphs for a function, and each shape needs its own.
             torch.compiler.reset()
     medians = {name: statistics.median(values) for name, values in rates.items()}
     copy = medians.pop("copy")
-    rows = tuple(_row(entry, finished, benches[entry.op], medians) for entry in finished)
+    rows = tuple(_row(trial, finished, benches[trial.op], medians) for trial in finished)
     return OpReport(_describe_machine(where, ops), Ceilings(medians, copy), rows)
 
 
@@ -101,7 +101,7 @@ def _prepare(
     names: Sequence[str] | None,
     device: torch.device,
     progress: Progress,
-) -> Iterator[Entry]:
+) -> Iterator[Trial]:
     for name, contender in bench.contenders(shape.C, device).items():
         for dtype in dict.fromkeys((BASELINE[1], *dtypes)):
             is_wanted = (names is None or name in names) and dtype in dtypes
@@ -110,34 +110,34 @@ def _prepare(
             ) > INTERMEDIATE_BYTES:
                 continue
             try:
-                yield Entry(op, name, contender, shape, dtype=dtype, device=device)
+                yield Trial(op, name, contender, shape, dtype=dtype, device=device)
             except RuntimeError as error:
-                # A compiler, a dtype or memory that this machine lacks.
+                # The machine lacks a compiler, a dtype or memory.
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 progress.note(f"{op} {shape}: {name} left out in {dtype}: {reason}")
 
 
-def _row(entry: Entry, entries: Sequence[Entry], bench: OpBench, gemm: dict[str, float]) -> OpRow:
-    dtype = dtype_name(entry.dtype)
-    same = (one for one in entries if (one.op, one.shape) == (entry.op, entry.shape))
-    baseline = next((one.seconds() for one in same if (one.name, one.dtype) == BASELINE), None)
-    forward_flops, backward_flops = bench.flops(entry.shape)
+def _row(trial: Trial, trials: Sequence[Trial], bench: OpBench, gemm: dict[str, float]) -> OpRow:
+    dtype = dtype_name(trial.dtype)
+    same = (other for other in trials if (other.op, other.shape) == (trial.op, trial.shape))
+    baseline = next((other.seconds() for other in same if (other.name, other.dtype) == BASELINE), None)
+    forward_flops, backward_flops = bench.flops(trial.shape)
     passes = [
         PassRow(
             seconds=seconds,
             speed=None if baseline is None else baseline[index] / seconds,
             gemm_share=flops / seconds / gemm[dtype],
-            extra_bytes=entry.extra_bytes[index],
+            extra_bytes=trial.extra_bytes[index],
         )
         for index, (seconds, flops) in enumerate(
-            zip(entry.seconds(), (forward_flops, forward_flops + backward_flops), strict=True)
+            zip(trial.seconds(), (forward_flops, forward_flops + backward_flops), strict=True)
         )
     ]
-    return OpRow(entry.op, str(entry.shape), dtype, entry.name, *passes)
+    return OpRow(trial.op, str(trial.shape), dtype, trial.name, *passes)
 
 
 def _describe_machine(device: torch.device, ops: Sequence[str]) -> dict[str, Any]:
-    runs = {one.op: one.runs for one in describe_ops() if one.device == device.type and one.op in ops}
+    runs = {status.op: status.runs for status in describe_ops() if status.device == device.type and status.op in ops}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     threads = torch.get_num_threads()
     return {"device": str(device), "name": name, "threads": threads, "fbn runs": runs, **software_versions()}

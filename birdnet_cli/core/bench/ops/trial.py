@@ -1,4 +1,4 @@
-"""One contender on one shape while it is measured: its two passes, and their samples so far."""
+"""A contender on a shape while it is measured: its two passes, and their samples so far."""
 
 import statistics
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from torch import Tensor
 from birdnet_cli.core.bench.ops.contender import Contender, Shape
 from birdnet_cli.core.bench.ops.measure import calls_per_sample, peak_extra_bytes, time_calls
 
-__all__ = ["Entry"]
+__all__ = ["Trial"]
 
 
-class Entry:
-    """Warms both passes up and measures their memory; `sample` adds one time of each.
+class Trial:
+    """Warms both passes up and measures their memory; `sample` adds a time of each.
 
     Args:
         op: the op's name.
-        name: the contender's.
+        name: the contender's name.
         contender: what is measured.
         shape: of the feature maps.
         dtype: of the feature maps.
-        device: where.
+        device: device of the feature maps.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Entry:
         self.op, self.name, self.shape = op, name, shape
         self.dtype, self.device = dtype, device
         generator = torch.Generator().manual_seed(0)
-        # As after a ReLU, but without zeros, where the usual formulas have no gradient.
+        # Like the output of a ReLU, but without zeros, where the usual formulas have no gradient.
         x = torch.rand(shape, generator=generator).add_(2**-8).to(device, dtype)
         upstream: list[Tensor] = []
 
@@ -61,5 +61,5 @@ class Entry:
         return [statistics.median(samples) for samples in self.samples]
 
     def release(self) -> None:
-        """Let go of the tensors: they must not count as another's memory."""
+        """Release the tensors, so that they do not count as another trial's memory."""
         self.passes = ()

@@ -91,13 +91,13 @@ def test_the_report_is_json_and_says_what_ran(report: OpReport) -> None:
 def test_medians_of_interleaved_samples_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
-    class Recorded(run.Entry):
+    class Recorded(run.Trial):
         def sample(self) -> None:
             order.append(self.name)
             for samples in self.samples:
                 samples.append((5.0, 1.0, 2.0)[len(samples)])
 
-    monkeypatch.setattr(run, "Entry", Recorded)
+    monkeypatch.setattr(run, "Trial", Recorded)
     done = bench_ops(
         ["bilinear_pool"], device="cpu", shapes=SMALL, dtypes=["float32"], contenders=["fbn", "einsum"], repeats=3
     )
@@ -118,13 +118,13 @@ def test_a_contender_that_fails_is_named_and_the_others_go_on(monkeypatch: pytes
         def note(self, text: str) -> None:
             notes.append(text)
 
-    class Failing(run.Entry):
+    class Failing(run.Trial):
         def __init__(self, op: str, name: str, *rest: object, **settings: object) -> None:
             if name == "einsum":
                 raise RuntimeError("no compiler here\nand more")
             super().__init__(op, name, *rest, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "Entry", Failing)
+    monkeypatch.setattr(run, "Trial", Failing)
     names = ["fbn", "einsum"]
     done = bench_ops(
         ["bilinear_pool"], device="cpu", shapes=SMALL, dtypes=["float32"], contenders=names, repeats=1, progress=Noted()
