@@ -54,7 +54,7 @@ if ! step build "$python" -c "$build"; then
   nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
   step build-by-hand "$nvcc" -shared -O3 -std=c++20 --expt-relaxed-constexpr -Xcompiler=-fPIC -DUSE_CUDA \
     -DTORCH_TARGET_VERSION=0x020b000000000000 -gencode "arch=compute_$capability,code=sm_$capability" \
-    -Icsrc -Icsrc/cuda -isystem "$torch/include" -cudart=shared csrc/cuda/*.cu -o "$FBN_TEST_CUDA_LIBRARY" \
+    -Icsrc -isystem "$torch/include" -cudart=shared csrc/cuda/*/*.cu -o "$FBN_TEST_CUDA_LIBRARY" \
     "-L$torch/lib" -ltorch_cpu -ltorch -ltorch_cuda -lc10_cuda || exit 1
   status=1
 fi

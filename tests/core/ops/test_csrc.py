@@ -1,5 +1,7 @@
 """The kernels' own sources: they compile without a warning, for the CPU and, GPU or not, for CUDA."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -52,6 +54,14 @@ def test_every_unit_of_the_cpu_registers_the_op_that_it_is_called_after() -> Non
         pytest.skip(f"needs compiled kernels: {load_kernels('cpu').reason}")
     unknown = {name for name in sources.ops if not name.endswith("_backward") and not has_kernel(name, "cpu")}
     assert not unknown
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_kernel_of_an_op_lies_in_the_folder_of_its_name(device: str) -> None:
+    units = [Path(unit) for unit in sources_of(device).units if "_kernel." in unit]
+    folders = {str(unit.parent) for unit in units}
+    assert folders == {f"{device}/{unit.stem.removesuffix('_kernel')}" for unit in units}
+    assert len(folders) == len(units) > 0
 
 
 def test_every_cuda_unit_compiles_without_a_warning() -> None:

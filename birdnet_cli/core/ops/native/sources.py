@@ -48,7 +48,7 @@ def find_source_folder() -> Path:
 
 
 def read_sources(device: str, folder: Path) -> KernelSources | None:
-    """Read `<folder>/<device>/*` and what devices share, that is every other folder's files but the other device's.
+    """Read the files below `<folder>/<device>/` at any depth, and those of `folder` that belong to no device.
 
     Returns:
         None if there is no unit to compile for this device.
@@ -62,5 +62,4 @@ def read_sources(device: str, folder: Path) -> KernelSources | None:
 
 
 def _is_unit(path: str, device: str) -> bool:
-    folder, _, name = path.rpartition("/")
-    return folder == device and name.endswith(DEVICES[device])
+    return path.startswith(f"{device}/") and path.endswith(DEVICES[device])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import birdnet_cli.core.ops  # noqa: F401  (defines the schemas)
 
-SOURCES = Path(__file__).resolve().parents[4] / "csrc" / "cuda"
+SOURCES = Path(__file__).resolve().parents[4] / "csrc"
 EMULATION = Path(__file__).parent / "emulation"
 NAMESPACE = "fbn_emulated"
 
@@ -64,7 +64,7 @@ def build_emulation(folder: Path) -> Path:
         return target
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, [*sorted(SOURCES.glob("*.cu")), EMULATION / "runtime.cpp"]))
+        objects = list(pool.map(compile_one, [*sorted(SOURCES.rglob("*.cu")), EMULATION / "runtime.cpp"]))
     library = folder / "emulated.so"
     # -Bsymbolic: the library's own calls go to runtime.cpp rather than to the functions of the same name in torch.
     link = ["g++", "-shared", "-Wl,-Bsymbolic", *flags, *map(str, objects), "-o", str(library)]

@@ -121,8 +121,9 @@ def test_the_record_says_how_it_was_built(csrc: Path) -> None:
     assert found.seconds > 0
 
 
-def test_all_units_are_in_the_library_even_where_names_have_blanks(csrc: Path) -> None:
-    (csrc / "cpu" / "two words$.cpp").write_text('#include "cpu/three.h"\nint three() { return THREE; }')
+def test_units_of_every_folder_are_in_the_library_even_where_names_have_blanks(csrc: Path) -> None:
+    (csrc / "cpu" / "a folder").mkdir()
+    (csrc / "cpu" / "a folder" / "two words$.cpp").write_text('#include "cpu/three.h"\nint three() { return THREE; }')
     (csrc / "cpu" / "three.h").write_text("#define THREE 3")
     (csrc / "cpu" / "answer_kernel.cpp").write_text(f"int three();\n{PLAIN.replace('42', 'three()')}")
     assert answer(build(csrc)) == 3

@@ -9,7 +9,7 @@ from birdnet_cli.core.ops.native import find_source_folder, read_sources
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("cpu/a_kernel.cpp", "cpu/tile.h", "cuda/a_kernel.cu", "cuda/mma.cuh", "shared.h", "README.md"):
+    for name in ("cpu/a/a_kernel.cpp", "cpu/tile.h", "cuda/a/a_kernel.cu", "cuda/a/mma.cuh", "shared.h", "README.md"):
         path = tmp_path / "sources" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("device", "unit", "header"),
-    [("cpu", "cpu/a_kernel.cpp", "cpu/tile.h"), ("cuda", "cuda/a_kernel.cu", "cuda/mma.cuh")],
+    [("cpu", "cpu/a/a_kernel.cpp", "cpu/tile.h"), ("cuda", "cuda/a/a_kernel.cu", "cuda/a/mma.cuh")],
 )
 def test_a_device_has_its_own_files_and_the_shared_ones(folder: Path, device: str, unit: str, header: str) -> None:
     sources = read_sources(device, folder)
@@ -27,15 +27,24 @@ def test_a_device_has_its_own_files_and_the_shared_ones(folder: Path, device: st
     assert sources.units == (unit,)
 
 
+def test_units_lie_at_any_depth_of_the_devices_folder_and_nowhere_else(folder: Path) -> None:
+    for name in ("cpu/b_kernel.cpp", "cpu/isa/wide/avx2.cpp", "cpus/c_kernel.cpp", "d_kernel.cpp"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    sources = read_sources("cpu", folder)
+    assert sources is not None
+    assert sources.units == ("cpu/a/a_kernel.cpp", "cpu/b_kernel.cpp", "cpu/isa/wide/avx2.cpp")
+
+
 def test_a_unit_is_called_after_its_op_and_holds_the_backward_too(folder: Path) -> None:
-    (folder / "cpu" / "isa_avx2.cpp").touch()
+    (folder / "cpu" / "avx2.cpp").touch()
     sources = read_sources("cpu", folder)
     assert sources is not None
     assert sources.ops == {"a", "a_backward"}
 
 
 def test_a_folder_without_units_has_nothing_to_build(folder: Path) -> None:
-    (folder / "cuda" / "a_kernel.cu").unlink()
+    (folder / "cuda" / "a" / "a_kernel.cu").unlink()
     assert read_sources("cuda", folder) is None
 
 

@@ -1,0 +1,73 @@
+// A batch of feature maps x [N, C, L] in memory, any strides, and the division of its work among threads.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+
+#include "cpu/gemm/gemm_tile.h"
+
+namespace fbn {
+
+inline Dtype dtype_of(const torch::stable::Tensor& tensor) {
+  using torch::headeronly::ScalarType;
+  switch (tensor.scalar_type()) {
+    case ScalarType::Float:
+      return Dtype::float32;
+    case ScalarType::Double:
+      return Dtype::float64;
+    case ScalarType::BFloat16:
+      return Dtype::bfloat16;
+    case ScalarType::Half:
+      return Dtype::float16;
+    default:
+      STD_TORCH_CHECK(false, "expected float32, float64, bfloat16 or float16, got another dtype");
+  }
+}
+
+inline int64_t element_bytes(Dtype dtype) {
+  if (dtype == Dtype::float64) return 8;
+  return dtype == Dtype::float32 ? 4 : 2;
+}
+
+struct FeatureMap {
+  std::byte* data;
+  Dtype dtype;
+  int64_t N, C, L;
+  int64_t image_stride, channel_stride, position_stride;
+
+  explicit FeatureMap(const torch::stable::Tensor& x)
+      : data(static_cast<std::byte*>(x.data_ptr())), dtype(dtype_of(x)) {
+    STD_TORCH_CHECK(x.is_cpu() && x.dim() == 3, "expected a feature map [N, C, L] on the CPU");
+    N = x.size(0), C = x.size(1), L = x.size(2);
+    STD_TORCH_CHECK(C > 0 && L > 0, "expected at least one channel and one position, got ", C, " and ", L);
+    image_stride = x.stride(0), channel_stride = x.stride(1), position_stride = x.stride(2);
+  }
+
+  std::byte* at(int64_t image, int64_t channel, int64_t position) const {
+    const int64_t offset = image * image_stride + channel * channel_stride + position * position_stride;
+    return data + offset * element_bytes(dtype);
+  }
+};
+
+// The parts that each image is divided into, so that every thread has as much to do: one where there are many images.
+// A part packs the whole map for itself, which bounds what a further thread gains.
+inline int64_t parts_per_image(int64_t N) {
+  constexpr int64_t MANY = 8;
+  const int64_t threads = torch::stable::get_num_threads();
+  if (N == 0 || N >= MANY * threads) return 1;
+  return std::min(MANY, threads / std::gcd(N, threads));
+}
+
+// A range of equal work: part `index` of `count`.
+struct Part {
+  int64_t begin, end;
+
+  Part(int64_t work, int64_t index, int64_t count) : begin(work * index / count), end(work * (index + 1) / count) {}
+};
+
+}  // namespace fbn

@@ -1,0 +1,38 @@
+// Products of bfloat16 pairs with AVX-512 BF16.
+#if defined(__x86_64__)
+
+// Before the region: what these headers define inline must not be compiled for one instruction set, since the linker
+// keeps one copy of it for the whole library.
+#include <immintrin.h>
+#include <torch/headeronly/util/BFloat16.h>
+#include <torch/headeronly/util/Half.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/isa/kernel_tables.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c")
+#endif
+
+#include "cpu/gemm/tile_templates.h"
+#include "cpu/isa/avx512_bf16_vectors.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+namespace fbn {
+
+const TileKernels<float> AVX512_PAIR_TILES = make_tile_kernels<Avx512Pairs>();
+
+}  // namespace fbn
+
+#endif

@@ -1,0 +1,24 @@
+// The tables of functions of every instruction set; each set's are defined in the unit named after it.
+#pragma once
+
+#include "cpu/bilinear_pool/signed_root.h"
+#include "cpu/gemm/gemm_tile.h"
+
+namespace fbn {
+
+extern const TileKernels<float> PORTABLE_FLOAT_TILES;
+extern const TileKernels<double> PORTABLE_DOUBLE_TILES;
+extern const RootKernels<float> PORTABLE_FLOAT_ROOTS;
+extern const RootKernels<double> PORTABLE_DOUBLE_ROOTS;
+
+#if defined(__x86_64__)
+extern const TileKernels<float> AVX2_FLOAT_TILES;
+extern const TileKernels<double> AVX2_DOUBLE_TILES;
+extern const RootKernels<float> AVX2_FLOAT_ROOTS;
+extern const RootKernels<double> AVX2_DOUBLE_ROOTS;
+extern const TileKernels<float> AVX512_FLOAT_TILES;
+extern const RootKernels<float> AVX512_FLOAT_ROOTS;
+extern const TileKernels<float> AVX512_PAIR_TILES;
+#endif
+
+}  // namespace fbn

@@ -1,0 +1,113 @@
+// What the ops on Gram matrices G = X X^T share on CUDA: the batched product, portions of a batch that fit the L2
+// cache, and the scale that a gradient gets after its product.
+//
+// Autograd and autocast: the dispatcher reaches these kernels below autograd's keys, which torch.library's autograd
+// excludes before it calls down, but with autocast's key still active. Autocast has no rule for the out= overloads of
+// bmm (a test holds torch to that), so the products run in the dtypes that they are given.
+#pragma once
+
+#include <array>
+
+#include <torch/csrc/stable/accelerator.h>
+#include <torch/csrc/stable/ops.h>
+
+#include "cuda/device.cuh"
+
+namespace fbn {
+
+// out = a b, image by image; out float32 for half precision a and b, or all three of one dtype. Through ATen, so that
+// strides, TF32 and cuBLAS settings mean what they mean everywhere in torch.
+inline void multiply(const Tensor& a, const Tensor& b, const Tensor& out) {
+  using torch::stable::detail::from;
+  using torch::stable::detail::to;
+  if (a.scalar_type() == out.scalar_type()) {
+    std::array<StableIValue, 3> stack{from(a), from(b), from(out)};
+    TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::bmm", "out", stack.data(), TORCH_ABI_VERSION));
+    const Tensor returned = to<Tensor>(stack[0]);
+  } else {
+    std::array<StableIValue, 4> stack{from(a), from(b), from(out.scalar_type()), from(out)};
+    TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::bmm", "dtype_out", stack.data(), TORCH_ABI_VERSION));
+    const Tensor returned = to<Tensor>(stack[0]);
+  }
+}
+
+// Images per portion, so that what one portion writes and reads again stays in half of the L2 cache; but never so few
+// that their Gram matrices hold less than one 128 x 128 tile of work for each multiprocessor. All portions are about
+// equal.
+inline int64_t images_per_portion(const Tensor& x, int64_t bytes_per_image) {
+  const int64_t N = x.size(0), C = x.size(1);
+  const int64_t cache = device_attribute(x, cudaDevAttrL2CacheSize) / 2 / bytes_per_image;
+  const int64_t work = ceil_div(device_attribute(x, cudaDevAttrMultiProcessorCount) * int64_t(128 * 128), C * C);
+  const int64_t most = std::min(std::max({cache, work, int64_t(1)}), MOST_IMAGES);
+  return ceil_div(N, ceil_div(N, most));
+}
+
+// Images start..start + count of a batch.
+inline Tensor images(Tensor batch, int64_t start, int64_t count) {
+  return torch::stable::narrow(batch, 0, start, count);
+}
+
+// Element (image, channel, position) of a feature map in any layout.
+struct Layout {
+  int64_t image, channel, position;
+
+  // The stride of a single position means nothing: 0, so that one position in any layout counts as channels last.
+  explicit Layout(const Tensor& x)
+      : image(x.stride(0)), channel(x.stride(1)), position(x.size(2) == 1 ? 0 : x.stride(2)) {}
+
+  __host__ __device__ int64_t operator()(int64_t n, int64_t c, int64_t p) const {
+    return n * image + c * channel + p * position;
+  }
+  __host__ __device__ bool channels_last() const { return channel == 1 && position != 1; }
+};
+
+// An uninitialised map of the shape and layout of `like` (channels last or contiguous) in another dtype.
+inline Tensor empty_map(const Tensor& like, ScalarType dtype) {
+  const int64_t N = like.size(0), C = like.size(1), L = like.size(2);
+  if (Layout(like).channels_last()) {
+    return torch::stable::transpose(torch::stable::new_empty(like, {N, L, C}, dtype), 1, 2);
+  }
+  return torch::stable::new_empty(like, {N, C, L}, dtype);
+}
+
+// The power of two that brings values up to `bound` to at most 2^14: within float16's range, whose normal values then
+// reach down to 2^-28 of the bound. A bound so small that the power would overflow is below float16 anyway.
+template <typename A>
+__host__ __device__ inline A float16_scale(A bound) {
+  const bool finite = bound > A(0) && !isinf(bound);
+  const int exponent = finite ? 13 - ilogb(bound) : 0;
+  return ldexp(A(1), exponent < 100 ? exponent : 100);
+}
+
+constexpr int RESCALE_WARPS = 8;
+
+// result = outer[image] * product, for gradients that need a scale beyond what the product carried. In place, an image
+// whose scale is 1 costs one read. One warp for each channel, or for each position of a channels_last map.
+template <typename From, typename To, typename A>
+__global__ void rescale_kernel(const From* product, Layout from, To* result, Layout to, const A* outer, int64_t C,
+                               int64_t L) {
+  const int64_t n = blockIdx.y;
+  const A scale = outer[n];
+  if (static_cast<const void*>(product) == static_cast<const void*>(result) && scale == A(1)) {
+    return;
+  }
+  const bool transposed = to.channels_last();
+  const int64_t row = int64_t(blockIdx.x) * RESCALE_WARPS + threadIdx.y;
+  if (row >= (transposed ? L : C)) {
+    return;
+  }
+  for (int64_t column = threadIdx.x; column < (transposed ? C : L); column += WARP) {
+    const int64_t c = transposed ? column : row, p = transposed ? row : column;
+    result[to(n, c, p)] = static_cast<To>(static_cast<A>(product[from(n, c, p)]) * scale);
+  }
+}
+
+template <typename From, typename To, typename A>
+void rescale(const Tensor& product, const Tensor& result, const A* outer, cudaStream_t stream) {
+  const int64_t N = result.size(0), C = result.size(1), L = result.size(2);
+  const int64_t rows = Layout(result).channels_last() ? L : C;
+  launch(rescale_kernel<From, To, A>, dim3(ceil_div(rows, RESCALE_WARPS), N), dim3(WARP, RESCALE_WARPS), stream,
+         values_of<const From>(product), Layout(product), values_of<To>(result), Layout(result), outer, C, L);
+}
+
+}  // namespace fbn
