@@ -1,4 +1,6 @@
 // fbn::bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/bilinear_pool.py defines what they compute.
+#include <torch/csrc/stable/library.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,7 @@
 // fbn::compact_bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/compact_bilinear_pool.py defines what
 // they compute.
+#include <torch/csrc/stable/library.h>
+
 #include <algorithm>
 #include <vector>
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "cpu/gemm/gemm_tile.h"
-#include "cpu/gram/feature_map.h"
+#include "cpu/gemm/tensor_dtype.h"
 
 namespace fbn {
 

@@ -1,4 +1,6 @@
 // fbn::fb_quadratic and its backward on the CPU; birdnet_cli/core/ops/fb_quadratic.py defines what they compute.
+#include <torch/csrc/stable/library.h>
+
 #include <algorithm>
 #include <optional>
 #include <tuple>
@@ -8,7 +10,7 @@
 #include "cpu/fb_quadratic/form_pass.h"
 #include "cpu/fb_quadratic/gradient_pass.h"
 #include "cpu/fb_quadratic/patches.h"
-#include "cpu/gram/feature_map.h"
+#include "cpu/gemm/tensor_dtype.h"
 
 namespace fbn {
 namespace {

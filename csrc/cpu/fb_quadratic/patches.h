@@ -2,8 +2,8 @@
 // L = h * w are the positions and D = C / groups * kh * kw the values of one window.
 #pragma once
 
-#include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/util/Exception.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "cpu/gemm/gemm_tile.h"
-#include "cpu/gram/feature_map.h"
+#include "cpu/gemm/tensor_dtype.h"
 
 namespace fbn {
 

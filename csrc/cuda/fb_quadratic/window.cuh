@@ -2,7 +2,7 @@
 // is what one of the L = h * w output positions sees.
 #pragma once
 
-#include "cuda/gram/gram.cuh"
+#include "cuda/batched_product.cuh"
 
 namespace fbn {
 

@@ -1,35 +1,10 @@
-// What the ops on Gram matrices G = X X^T share on CUDA: the batched product, portions of a batch that fit the L2
-// cache, and the scale that a gradient gets after its product.
-//
-// Autograd and autocast: the dispatcher reaches these kernels below autograd's keys, which torch.library's autograd
-// excludes before it calls down, but with autocast's key still active. Autocast has no rule for the out= overloads of
-// bmm (a test holds torch to that), so the products run in the dtypes that they are given.
+// Portions of a batch whose Gram matrices G = X X^T fit the L2 cache, and the scale that a gradient gets after its
+// product, for the ops on Gram matrices.
 #pragma once
 
-#include <array>
-
-#include <torch/csrc/stable/accelerator.h>
-#include <torch/csrc/stable/ops.h>
-
-#include "cuda/device.cuh"
+#include "cuda/batched_product.cuh"
 
 namespace fbn {
-
-// out = a b, image by image; out float32 for half precision a and b, or all three of one dtype. Through ATen, so that
-// strides, TF32 and cuBLAS settings mean what they mean everywhere in torch.
-inline void multiply(const Tensor& a, const Tensor& b, const Tensor& out) {
-  using torch::stable::detail::from;
-  using torch::stable::detail::to;
-  if (a.scalar_type() == out.scalar_type()) {
-    std::array<StableIValue, 3> stack{from(a), from(b), from(out)};
-    TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::bmm", "out", stack.data(), TORCH_ABI_VERSION));
-    const Tensor returned = to<Tensor>(stack[0]);
-  } else {
-    std::array<StableIValue, 4> stack{from(a), from(b), from(out.scalar_type()), from(out)};
-    TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::bmm", "dtype_out", stack.data(), TORCH_ABI_VERSION));
-    const Tensor returned = to<Tensor>(stack[0]);
-  }
-}
 
 // Images per portion, so that what one portion writes and reads again stays in half of the L2 cache; but never so few
 // that their Gram matrices hold less than one 128 x 128 tile of work for each multiprocessor. All portions are about
@@ -40,11 +15,6 @@ inline int64_t images_per_portion(const Tensor& x, int64_t bytes_per_image) {
   const int64_t work = ceil_div(device_attribute(x, cudaDevAttrMultiProcessorCount) * int64_t(128 * 128), C * C);
   const int64_t most = std::min(std::max({cache, work, int64_t(1)}), MOST_IMAGES);
   return ceil_div(N, ceil_div(N, most));
-}
-
-// Images start..start + count of a batch.
-inline Tensor images(Tensor batch, int64_t start, int64_t count) {
-  return torch::stable::narrow(batch, 0, start, count);
 }
 
 // Element (image, channel, position) of a feature map in any layout.
