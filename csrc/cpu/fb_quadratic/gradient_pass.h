@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/fb_quadratic/factor_sum.h"
+#include "cpu/fb_quadratic/gradient_tiles.h"
 
 namespace fbn {
 
@@ -20,10 +21,8 @@ class GradientPass {
                const T* products)
       : kernels_(kernels),
         sum_(sum),
-        factors_(factors),
         patches_(sum.patches),
-        grad_(grad),
-        products_(products),
+        tiles_{sum, factors, grad, products},
         deep_(ceil_div(sum.patches.D, PANEL)),
         window_bytes_(kernels.panel_bytes(sum.patches.D)) {
     for (int64_t group = 0; group < sum.groups; ++group) {
@@ -42,7 +41,7 @@ class GradientPass {
     const Memory memory(*this, like, most, chunk, x_grad != nullptr, weight_grad != nullptr);
     const int64_t panels = static_cast<int64_t>(row_panels_.size());
     for (int64_t first = 0; first < patches_.R; first += most) {
-      const Portion portion(sum_, first, std::min(most, patches_.R - first));
+      const GradientPortion<T> portion(sum_, first, std::min(most, patches_.R - first));
       pack_windows(memory, portion, weight_grad != nullptr);
       for (int64_t begin = 0; begin < panels; begin += chunk) {
         const int64_t end = std::min(panels, begin + chunk);
@@ -57,37 +56,6 @@ class GradientPass {
   static constexpr int64_t PACKED_BYTES = 768 * 1024;
   static constexpr int64_t CHUNK_PANELS = 8;
 
-  struct RowPanel {
-    int64_t group, row, count;
-  };
-
-  // Of the rows of a panel: their classes, and what the batch scales them with.
-  struct FactorWeights {
-    int64_t classes[PANEL];
-    T scales[PANEL];
-
-    FactorWeights(const FactorSum<T>& sum, const RowPanel& rows) {
-      for (int64_t i = 0; i < rows.count; ++i) {
-        classes[i] = sum.class_of(rows.row + i);
-        scales[i] = sum.scale_of(0, rows.row + i);
-      }
-    }
-  };
-
-  struct Portion {
-    Portion(const FactorSum<T>& sum, int64_t first, int64_t count) : first(first), count(count), offsets(count) {
-      const int64_t L = sum.patches.L;
-      for (int64_t j = 0; j < count; ++j) offsets[j] = (first + j) / L * sum.O * L + (first + j) % L;
-    }
-
-    const int64_t first, count;
-    // Of the positions in one class of [N, O, L].
-    std::vector<int64_t> offsets;
-
-    int64_t panels() const { return ceil_div(count, PANEL); }
-    int64_t count_of(int64_t panel) const { return std::min(PANEL, count - panel * PANEL); }
-  };
-
   // What all threads share, for a portion of up to `positions` and a chunk of the row panels.
   struct Memory {
     Memory(const GradientPass& pass, const torch::stable::Tensor& like, int64_t positions, int64_t chunk, bool wants_x,
@@ -95,7 +63,7 @@ class GradientPass {
         : most(positions / PANEL),
           deep_bytes(pass.kernels_.panel_bytes(positions)),
           chunk_bytes(pass.kernels_.panel_bytes(chunk * PANEL)),
-          windows(like, pass.recomputes() ? pass.sum_.groups * most * pass.window_bytes_ : 0),
+          windows(like, pass.tiles_.needs_products() ? pass.sum_.groups * most * pass.window_bytes_ : 0),
           turned_windows(like, wants_weight ? pass.sum_.groups * pass.deep_ * deep_bytes : 0),
           turned_products(like, wants_x ? most * chunk_bytes : 0),
           turned_factors(like, wants_x ? pass.deep_ * chunk_bytes : 0),
@@ -107,7 +75,6 @@ class GradientPass {
     SharedScratch windows, turned_windows, turned_products, turned_factors, columns;
   };
 
-  bool recomputes() const { return sum_.quadratic && products_ == nullptr; }
   T* columns_of(const Memory& memory, int64_t group, int64_t panel) const {
     return reinterpret_cast<T*>(memory.columns.get()) + (group * memory.most + panel) * deep_ * TILE;
   }
@@ -121,8 +88,8 @@ class GradientPass {
             view.row_stride};
   }
 
-  void pack_windows(const Memory& memory, const Portion& portion, bool wants_weight) const {
-    if (!recomputes() && !wants_weight) return;
+  void pack_windows(const Memory& memory, const GradientPortion<T>& portion, bool wants_weight) const {
+    if (!tiles_.needs_products() && !wants_weight) return;
     torch::stable::parallel_for(0, sum_.groups * portion.panels(), 1, [&](int64_t begin, int64_t end) {
       const Scratch<std::byte> gathered(PANEL * patches_.D * sizeof(T));
       for (int64_t work = begin; work < end; ++work) {
@@ -130,7 +97,7 @@ class GradientPass {
         const int64_t panel = work % portion.panels();
         const int64_t count = portion.count_of(panel);
         const MatrixView view = patches_.gather(group, portion.first + panel * PANEL, count, gathered.get());
-        if (recomputes()) {
+        if (tiles_.needs_products()) {
           kernels_.pack(view, count, patches_.D, memory.windows.get() + (group * memory.most + panel) * window_bytes_);
         }
         for (int64_t deep = 0; deep < deep_ && wants_weight; ++deep) {
@@ -143,19 +110,19 @@ class GradientPass {
     });
   }
 
-  void work_on_factors(const Memory& memory, const Portion& portion, int64_t first, int64_t last, bool wants_x,
-                       T* weight_grad) const {
+  void work_on_factors(const Memory& memory, const GradientPortion<T>& portion, int64_t first, int64_t last,
+                       bool wants_x, T* weight_grad) const {
     torch::stable::parallel_for(first, last, 1, [&](int64_t begin, int64_t end) {
       const Scratch<std::byte> gathered(PANEL * patches_.D * sizeof(T));
-      const Scratch<std::byte> packed(recomputes() ? window_bytes_ : 1);
+      const Scratch<std::byte> packed(tiles_.needs_products() ? window_bytes_ : 1);
       const Scratch<std::byte> weighted(weight_grad != nullptr ? memory.deep_bytes : 1);
       const Scratch<T> tile(TILE);
       for (int64_t index = begin; index < end; ++index) {
         const RowPanel& rows = row_panels_[index];
-        const FactorWeights weights(sum_, rows);
+        const RowWeights<T> weights(sum_, rows);
         const int64_t depth = (index - first) * PANEL;
         const MatrixView view = sum_.rows.gather(rows.row, rows.count, gathered.get());
-        if (recomputes()) kernels_.pack(view, rows.count, patches_.D, packed.get());
+        if (tiles_.needs_products()) kernels_.pack(view, rows.count, patches_.D, packed.get());
         for (int64_t panel = 0; panel < portion.panels(); ++panel) {
           const int64_t count = portion.count_of(panel);
           const std::byte* const windows = memory.windows.get() + (rows.group * memory.most + panel) * window_bytes_;
@@ -164,10 +131,10 @@ class GradientPass {
               !wants_x
                   ? tile.get()
                   : reinterpret_cast<T*>(memory.turned_products.get() + panel * memory.chunk_bytes + offset_of(depth));
-          if (recomputes()) {
+          if (tiles_.needs_products()) {
             multiply_panels(kernels_, patches_.D, packed.get(), windows, products, {rows.count, count, false});
           }
-          weigh(weights, rows, portion, panel, products);
+          tiles_.weigh(weights, rows, portion, panel, products);
           if (weight_grad != nullptr) {
             std::byte* const to = weighted.get() + offset_of(panel * PANEL);
             kernels_.pack({products, DTYPE_OF<T>, PANEL, 1}, rows.count, count, to);
@@ -184,72 +151,15 @@ class GradientPass {
                 memory.turned_windows.get() + (rows.group * deep_ + deep) * memory.deep_bytes;
             const Region region{rows.count, values_in(deep), false};
             multiply_panels(kernels_, portion.count, weighted.get(), windows, tile.get(), region);
-            add_to_weight(rows, deep * PANEL, region, tile.get(), weight_grad);
+            tiles_.add_to_weight(rows, deep * PANEL, region, tile.get(), weight_grad);
           }
         }
       }
     });
   }
 
-  // tile[i][j] = 2 g s (f_i . x_j), from the product in the tile, the kept products or, for the diagonal, 1. The loops
-  // are as long as a panel, so that they become vectors; the last columns of the last panel are 0.
-  void weigh(const FactorWeights& factors, const RowPanel& rows, const Portion& portion, int64_t panel, T* tile) const {
-    const int64_t count = portion.count_of(panel);
-    const int64_t position = portion.first + panel * PANEL;
-    const int64_t* const offsets = portion.offsets.data() + panel * PANEL;
-    const KeptProducts<const T> kept{products_, patches_.R, sum_.rows_per_group()};
-    T grads[PANEL] = {}, weights[PANEL], last[PANEL] = {};
-    for (int64_t i = 0; i < rows.count; ++i, tile += PANEL) {
-      if (i == 0 || factors.classes[i] != factors.classes[i - 1]) {
-        const T* const from = grad_ + factors.classes[i] * patches_.L;
-        for (int64_t j = 0; j < count; ++j) grads[j] = 2 * from[offsets[j]];
-      }
-      for (int64_t j = 0; j < PANEL; ++j) weights[j] = grads[j] * factors.scales[i];
-      for (int64_t j = 0; j < count && sum_.scale.by_sample; ++j) {
-        weights[j] = grads[j] * sum_.scale_of((position + j) / patches_.L, rows.row + i);
-      }
-      if (!sum_.quadratic) {
-        std::copy_n(weights, PANEL, tile);
-      } else if (recomputes()) {
-        for (int64_t j = 0; j < PANEL; ++j) tile[j] = j < count ? tile[j] * weights[j] : T(0);
-      } else {
-        const T* from = kept.at(rows.row + i, position, count);
-        if (count < PANEL) {
-          std::copy_n(from, count, last);
-          from = last;
-        }
-        for (int64_t j = 0; j < PANEL; ++j) tile[j] = from[j] * weights[j];
-      }
-    }
-  }
-
-  // The diagonal of factors that are not summed is multiplied by them here: the gradient of f^2 is 2 f.
-  void add_to_weight(const RowPanel& rows, int64_t d, const Region& region, const T* tile, T* weight_grad) const {
-    for (int64_t i = 0; i < region.rows; ++i) {
-      const T* const from = tile + i * PANEL;
-      const int64_t row = rows.row + i;
-      T* const to = weight_grad + (sum_.summed ? row : factors_.source_row(row)) * patches_.D + d;
-      if (!sum_.squares_rows()) {
-        for (int64_t j = 0; j < region.columns; ++j) to[j] += from[j];
-        continue;
-      }
-      factors_.with_values<T>(row, [&](const auto* values) {
-        for (int64_t j = 0; j < region.columns; ++j) to[j] -= static_cast<T>(values[d + j]) * from[j];
-      });
-    }
-  }
-
-  static void load(const void* from, Dtype dtype, int64_t stride, int64_t count, T* values) {
-    const auto copy = [=](const auto* elements) {
-      for (int64_t j = 0; j < count; ++j) values[j] = static_cast<T>(elements[j * stride]);
-    };
-    if (dtype == Dtype::bfloat16) return copy(static_cast<const torch::headeronly::BFloat16*>(from));
-    if (dtype == Dtype::float16) return copy(static_cast<const torch::headeronly::Half*>(from));
-    copy(static_cast<const T*>(from));
-  }
-
   // Adds p^T F to the columns; for the diagonal, subtracts it times x.
-  void work_on_positions(const Memory& memory, const Portion& portion, int64_t first, int64_t last) const {
+  void work_on_positions(const Memory& memory, const GradientPortion<T>& portion, int64_t first, int64_t last) const {
     torch::stable::parallel_for(0, portion.panels(), 1, [&](int64_t begin, int64_t end) {
       const Scratch<std::byte> gathered(PANEL * patches_.D * sizeof(T));
       const Scratch<T> tile(TILE);
@@ -274,7 +184,7 @@ class GradientPass {
               multiply_panels(kernels_, depth, factors, products, columns, region, !begins);
             } else {
               multiply_panels(kernels_, depth, factors, products, tile.get(), region);
-              subtract_times_x(view, deep, region, begins, tile.get(), columns);
+              tiles_.subtract_times_x(view, deep, region, begins, tile.get(), columns);
             }
           }
         }
@@ -282,18 +192,7 @@ class GradientPass {
     });
   }
 
-  void subtract_times_x(const MatrixView& view, int64_t deep, const Region& region, bool begins, const T* tile,
-                        T* columns) const {
-    const auto* const data = static_cast<const std::byte*>(view.data);
-    for (int64_t i = 0; i < region.rows; ++i, tile += PANEL, columns += PANEL) {
-      T values[PANEL];
-      load(data + (deep * PANEL + i) * view.depth_stride * element_bytes(view.dtype), view.dtype, view.row_stride,
-           region.columns, values);
-      for (int64_t j = 0; j < region.columns; ++j) columns[j] = (begins ? T(0) : columns[j]) - values[j] * tile[j];
-    }
-  }
-
-  void scatter(const Memory& memory, const Portion& portion, const Patches& x_grad) const {
+  void scatter(const Memory& memory, const GradientPortion<T>& portion, const Patches& x_grad) const {
     const int64_t panels = portion.panels();
     // Windows that overlap add to the same values: then a thread has channels of its own.
     const int64_t parts = patches_.is_pointwise ? panels : patches_.channels;
@@ -313,10 +212,8 @@ class GradientPass {
 
   const TileKernels<T>& kernels_;
   const FactorSum<T>& sum_;
-  const FactorRows& factors_;
   const Patches& patches_;
-  const T* const grad_;
-  const T* const products_;
+  const GradientTiles<T> tiles_;
   const int64_t deep_, window_bytes_;
   std::vector<RowPanel> row_panels_;
 };
