@@ -2,7 +2,7 @@
 //
 // Autograd and autocast: the dispatcher reaches these kernels below autograd's keys, which torch.library's autograd
 // excludes before it calls down, but with autocast's key still active. Autocast has no rule for the out= overloads of
-// bmm (a test holds torch to that), so the products run in the dtypes that they are given.
+// bmm (a test checks this for every torch), so products run in the dtypes of their arguments.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@
 
 namespace fbn {
 
-// out = a b, image by image; out float32 for half precision a and b, or all three of one dtype. Through ATen, so that
-// strides, TF32 and cuBLAS settings mean what they mean everywhere in torch.
+// out = a b, image by image. All three have the same dtype, or a and b are half precision and out is float32. ATen
+// computes the product, so that torch's settings of TF32 and cuBLAS apply and any strides are allowed.
 inline void multiply(const Tensor& a, const Tensor& b, const Tensor& out) {
   using torch::stable::detail::from;
   using torch::stable::detail::to;
@@ -30,7 +30,7 @@ inline void multiply(const Tensor& a, const Tensor& b, const Tensor& out) {
   }
 }
 
-// Images start..start + count of a batch.
+// Images `start` to `start + count - 1` of a batch.
 inline Tensor images(Tensor batch, int64_t start, int64_t count) {
   return torch::stable::narrow(batch, 0, start, count);
 }

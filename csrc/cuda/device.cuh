@@ -1,4 +1,4 @@
-// What every kernel here needs of the device: launches on torch's current stream, dtypes, sums in a fixed order.
+// For all CUDA kernels: launches on torch's current stream, dtypes, and reductions over a warp in a fixed order.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -24,13 +24,13 @@ using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
 constexpr int WARP = 32;
-// Values that a thread loads before it computes with the first of them. Square roots and divisions have a branch for
-// odd operands, which keeps the compiler from moving later loads up by itself.
+// Number of values that a thread loads before it computes with the first. Square roots and divisions branch for special
+// operands, and the compiler does not move loads up across a branch.
 constexpr int AHEAD = 4;
-// Limit of a grid's second and third dimension, which count images here.
+// Limit of the second and third dimension of a grid, in which images are counted.
 constexpr int64_t MOST_IMAGES = 65535;
 
-// Products, sums and results: float64 for float64, float32 for everything narrower.
+// The type of products, sums and results: float64 for float64, float32 for narrower types.
 template <typename T>
 struct Accumulator {
   using type = float;
@@ -68,7 +68,7 @@ void dispatch(const char* op, ScalarType dtype, const Body& body) {
 
 __host__ __device__ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A tensor's memory; of inputs as const, which leaves copy-on-write tensors shared.
+// A tensor's memory. Inputs are read as const T, so that copy-on-write tensors stay shared.
 template <typename T>
 T* values_of(const Tensor& tensor) {
   if constexpr (std::is_const_v<T>) {
@@ -84,14 +84,14 @@ inline int device_attribute(const Tensor& tensor, cudaDeviceAttr attribute) {
   return value;
 }
 
-// The stream that torch would use now; the device must be current (DeviceGuard).
+// torch's current stream on the device of a tensor; the device must be current (DeviceGuard).
 inline cudaStream_t current_stream(const Tensor& tensor) {
   void* stream = nullptr;
   TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(tensor.get_device_index(), &stream));
   return static_cast<cudaStream_t>(stream);
 }
 
-// kernel<<<grid, block, 0, stream>>>(arguments...), checked; nothing where the grid is empty.
+// kernel<<<grid, block, 0, stream>>>(arguments...) with a check for errors; launches nothing if the grid is empty.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream, Arguments... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) {

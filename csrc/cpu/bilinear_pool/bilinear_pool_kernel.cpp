@@ -1,4 +1,4 @@
-// fbn::bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/bilinear_pool.py defines what they compute.
+// fbn::bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/bilinear_pool.py has their formulas.
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 using torch::stable::Tensor;
 
-// ROOT_FLOOR of the reference.
+// ROOT_FLOOR in birdnet_cli/core/ops/bilinear_pool.py.
 constexpr double ROOT_FLOOR = 0x1p-20;
 
 // 1 / sqrt(total): 0 for a map of zeros, NaN where the total overflows.
@@ -30,8 +30,9 @@ T scale_of(double total) {
   return std::isinf(sum) ? std::numeric_limits<T>::quiet_NaN() : 1 / std::sqrt(sum);
 }
 
-// Takes the tiles of one image's Gram matrix to its descriptor, which holds the partial sums until then. The signed
-// root of a map that may be negative is scaled when its norm is known, after the last tile.
+// Writes the signed root of an image's Gram matrix to its descriptor, tile by tile; until then the descriptor holds
+// partial sums. Where the map may be negative, the norm is known after the last tile, and the caller scales the
+// descriptor.
 template <typename T, bool NONNEGATIVE>
 struct PoolSink {
   static constexpr bool wants_sums = NONNEGATIVE;
@@ -52,7 +53,7 @@ struct PoolSink {
   void load(const GramTile& at, T* tile) const { descriptor.load(at, tile); }
 
   void finish(const GramTile& at, T* tile) {
-    // A packed value off the diagonal stands for two of G.
+    // A packed value off the diagonal represents both G_ij and G_ji.
     T multiplicity = descriptor.packed() ? 2 : 1;
     if (at.region.upper || at.region.columns < PANEL) clear_outside(at.region, tile);
     if (at.region.upper && descriptor.packed()) {
@@ -87,7 +88,7 @@ void pool(const FeatureMap& map, bool packed, T* descriptors, T* scales) {
       gram.compute(image, Part(tiles, work % parts, parts), sink);
       totals[work] = sink.total;
       lowest[work] = sink.lowest;
-      // While the descriptor is in the cache.
+      // Scaled here, while the descriptor is in the cache.
       if (!NONNEGATIVE && parts == 1) roots.multiply(descriptor, count, scale_of<T>(sink.total));
     }
   });
@@ -150,7 +151,7 @@ struct RootGradient {
     if (at.region.upper) mirror(tile);
   }
 
-  // u is symmetric, and H is linear in du: the mean of H and H^T is the H of the mean.
+  // u is symmetric and H is linear in du, so the mean of du and du^T gives the mean of H and H^T.
   void average_with_transposed(const GramTile& at, T* tile) const {
     alignas(64) T transposed[TILE] = {};
     du.load_transposed(at, transposed);

@@ -1,4 +1,4 @@
-// One image's bilinear descriptor in memory: the upper triangle of a C x C matrix row by row, or all of it.
+// The bilinear descriptor of an image in memory: the upper triangle of a C x C matrix row by row, or the full matrix.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace fbn {
 
-// T is const for a descriptor that is only read.
+// T is const for a read-only descriptor.
 template <typename T>
 class Descriptor {
  public:
@@ -20,7 +20,7 @@ class Descriptor {
 
   bool packed() const { return packed_; }
 
-  // The values of the tile with j >= i, from a tile to the descriptor and back.
+  // Copy the values with j >= i from a tile to the descriptor, and back.
   template <typename U>
   void store(const GramTile& at, const U* tile) const {
     for (int64_t i = 0; i < at.region.rows; ++i) {
@@ -37,7 +37,7 @@ class Descriptor {
     }
   }
 
-  // The values with j <= i of a full descriptor, from and to the transposed tile.
+  // Copy the transpose of a tile to the values with j <= i of a full descriptor, and back.
   template <typename U>
   void store_transposed(const GramTile& at, const U* tile) const {
     for (int64_t j = 0; j < at.region.columns; ++j) {
@@ -73,7 +73,7 @@ class Descriptor {
   bool packed_;
 };
 
-// Sets what lies outside the region to 0.
+// Sets the values outside the region to 0.
 template <typename T>
 void clear_outside(const Region& region, T* tile) {
   for (int64_t i = 0; i < PANEL; ++i, tile += PANEL) {
@@ -86,7 +86,7 @@ void clear_outside(const Region& region, T* tile) {
   }
 }
 
-// Copies the values above the diagonal to below it.
+// Copies the values above the diagonal to the mirrored places below it.
 template <typename T>
 void mirror(T* tile) {
   for (int64_t i = 0; i < PANEL; ++i) {

@@ -1,4 +1,4 @@
-// What becomes of a map that was promised to hold no value below 0, and does.
+// The error for a map with a value below 0 where the caller promised `nonnegative`.
 #pragma once
 
 #include <cmath>
@@ -35,8 +35,9 @@ inline bool holds_nan(const FeatureMap& map, int64_t image) {
   }
 }
 
-// Throws the reference's message for the first image with a value below 0; `bilinear_pool` in Python gives it its type.
-// A map with NaN has no lowest value: its descriptor is NaN. `lowest` has `parts` entries for each image, all the same.
+// Throws for the first image with a value below 0, with the reference's message; `bilinear_pool` in Python raises it as
+// the reference's exception type. An image with a NaN is no error: its descriptor is NaN. `lowest` has `parts` equal
+// entries for each image.
 inline void refuse_negative(const FeatureMap& map, const std::vector<double>& lowest, int64_t parts) {
   for (int64_t image = 0; image < map.N; ++image) {
     const double value = lowest[image * parts];

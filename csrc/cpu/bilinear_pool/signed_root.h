@@ -1,4 +1,4 @@
-// The signed square root of tiles, and its gradient, in each instruction set.
+// The signed square root of tiles, and its gradient: a table of functions for each instruction set.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@ namespace fbn {
 
 template <typename T>
 struct RootKernels {
-  // values = sign(v) sqrt|multiplicity v| * scale, a whole tile; returns the sum of |multiplicity v|.
+  // Sets every value v of a tile to sign(v) sqrt|multiplicity v| * scale; returns the sum of |multiplicity v|.
   double (*signed_root)(T* tile, T multiplicity, T scale);
 
-  // du = (du |u| / max(|u|, floor)^2 - mean sign(u)) * factor, a whole tile.
+  // Sets every du of a tile to (du |u| / max(|u|, floor)^2 - mean sign(u)) * factor.
   void (*gradient)(const T* u, T* du, T floor, T mean, T factor);
 
   double (*dot)(const T* a, const T* b, int64_t count);

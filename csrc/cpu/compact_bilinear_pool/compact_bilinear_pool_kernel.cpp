@@ -1,5 +1,5 @@
-// fbn::compact_bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/compact_bilinear_pool.py defines what
-// they compute.
+// fbn::compact_bilinear_pool and its backward on the CPU; birdnet_cli/core/ops/compact_bilinear_pool.py has their
+// formulas.
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
@@ -14,15 +14,15 @@ namespace {
 
 using torch::stable::Tensor;
 
-// Buckets and signs of one count sketch, from some channel up.
+// Buckets and signs of a count sketch, from a given channel up.
 template <typename T>
 struct Side {
   const int64_t* buckets;
   const T* signs;
 };
 
-// Buckets and signs of the two count sketches. A pair's bucket, (h_i + g_j) mod dim, is left unreduced: what is indexed
-// by it has 2 dim values, of which k and k + dim are the same bucket.
+// Buckets and signs of the two count sketches. Kernels index with h_i + g_j, without the mod dim, into arrays of 2 dim
+// values: entries k and k + dim belong to the same bucket.
 template <typename T>
 struct Hashes {
   int64_t dim;
@@ -54,14 +54,14 @@ struct Hashes {
   }
 };
 
-// Adds the tiles of one image's Gram matrix to the unreduced sketch, G_ij and G_ji from the same value.
+// Adds the tiles of an image's Gram matrix to the unreduced sketch of 2 dim values; G_ij and G_ji are the same value.
 template <typename T>
 struct SketchSink {
   static constexpr bool wants_sums = false;
 
   const Hashes<T>& hashes;
   T* const sketch;
-  // Partial sums, tile after tile of `first` and up.
+  // Partial sums of the tiles from `first` up.
   T* const partial;
   const int64_t panels;
   const int64_t first;
@@ -98,7 +98,7 @@ void pool(const FeatureMap& map, const Hashes<T>& hashes, T* sketches) {
   const TileKernels<T>& kernels = tile_kernels<T>(cpu_capability(), map.dtype);
   const int64_t tiles = Gram<T>::count_tiles(map.C);
   const int64_t parts = std::min(tiles, parts_per_image(map.N));
-  // The parts of an image are added up when all are done.
+  // The sketches of an image's parts are added up when all parts are done.
   std::vector<T> parted(parts > 1 ? map.N * parts * dim : 0);
   T* const results = parts > 1 ? parted.data() : sketches;
   torch::stable::parallel_for(0, map.N * parts, 1, [&](int64_t begin, int64_t end) {
@@ -142,7 +142,7 @@ Tensor compact_bilinear_pool(const Tensor& x, const Tensor& buckets, const Tenso
 template <typename T>
 struct SketchGradient {
   const Hashes<T>& hashes;
-  // The gradient of the sketch, twice.
+  // The gradient of the sketch, repeated twice: 2 dim values.
   const T* grad;
 
   void operator()(const GramTile& at, T* tile) const {

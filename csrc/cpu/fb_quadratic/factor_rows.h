@@ -17,7 +17,7 @@
 
 namespace fbn {
 
-// s_k for the batch, s_nk for each sample, or 1.
+// The scale of factors: s_k for the whole batch, s_nk for each sample, or 1 where none is given.
 template <typename T>
 class Scale {
  public:
@@ -35,7 +35,7 @@ class Scale {
 
   T at(int64_t sample, int64_t k) const { return values_ == nullptr ? T(1) : values_[by_sample ? sample * K_ + k : k]; }
 
-  // The factors that count for some sample; one that is dropped for the whole batch does not.
+  // The factors without those whose scale is 0 for the whole batch (dropped factors).
   std::vector<int64_t> kept() const {
     std::vector<int64_t> factors(K_);
     std::iota(factors.begin(), factors.end(), 0);
@@ -60,7 +60,7 @@ struct FactorRows {
   int64_t source_row(int64_t row) const { return row / per_class() * K + kept[row % per_class()]; }
   const std::byte* at(int64_t row) const { return data + source_row(row) * D * element_bytes(dtype); }
 
-  // Calls use(values) with the values of a row as they are stored, T or narrower.
+  // Calls use(values) with a pointer to the values of a row, in their stored dtype.
   template <typename T, class Use>
   void with_values(int64_t row, Use&& use) const {
     if (dtype == Dtype::bfloat16) return use(reinterpret_cast<const torch::headeronly::BFloat16*>(at(row)));
@@ -68,7 +68,8 @@ struct FactorRows {
     use(reinterpret_cast<const T*>(at(row)));
   }
 
-  // `count` rows up to PANEL, side by side: where they are, or copied into memory for PANEL * D elements.
+  // `count` <= PANEL rows at equal distances: in place if no factor is dropped, else copied into `memory`, which has
+  // room for PANEL * D elements.
   MatrixView gather(int64_t row, int64_t count, std::byte* memory) const {
     if (per_class() == K) return {at(row), dtype, D, 1};
     const int64_t bytes = D * element_bytes(dtype);

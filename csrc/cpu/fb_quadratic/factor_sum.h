@@ -1,4 +1,4 @@
-// What both directions of fbn::fb_quadratic share: a sum over factors, and the packed rows of its matrices.
+// The sum over factors that both directions of fbn::fb_quadratic compute, and their products of packed panels.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -15,9 +15,9 @@
 
 namespace fbn {
 
-// One sum over the factors of every class, of the windows x of the map:
+// A sum over the factors of every class, for the windows x of the map:
 //   quadratic        sum_k s_k (f_ok . x)^2
-//   not quadratic    - sum_k s_k (f_ok^2 . x^2), the diagonal; `summed` if the rows are sum_k s_k f_ok^2, one per class
+//   not quadratic    - sum_k s_k (f_ok^2 . x^2), the diagonal; `summed` if `rows` are sum_k s_k f_ok^2 [O, D]
 template <typename T>
 struct FactorSum {
   const Patches& patches;
@@ -28,7 +28,7 @@ struct FactorSum {
 
   int64_t rows_per_group() const { return O / groups * rows.per_class(); }
   int64_t class_of(int64_t row) const { return row / rows.per_class(); }
-  // Of a row, or of the k-th factor of any class.
+  // The scale of a row. Classes share scales, so `row` may also be the index of a kept factor.
   T scale_of(int64_t sample, int64_t row) const {
     if (summed) return T(1);
     return scale.at(sample, rows.kept[row < rows.per_class() ? row : row % rows.per_class()]);
@@ -37,7 +37,7 @@ struct FactorSum {
 };
 
 // Products [O * K, R] that the forward pass keeps for the backward: tiles of up to PANEL factors of a group by PANEL
-// positions, one after another, so that both passes go through memory as it lies.
+// positions, one after another, so that both passes access memory in order.
 template <typename T>
 struct KeptProducts {
   T* data;
@@ -47,14 +47,14 @@ struct KeptProducts {
   int64_t rows_in_tile(int64_t row) const {
     return std::min(PANEL, (row / rows_per_group + 1) * rows_per_group - tile_row(row));
   }
-  // Rows of a tile are as long as it has columns.
+  // The first value of a row in a tile with `columns` columns; the row has as many values.
   T* at(int64_t row, int64_t position, int64_t columns) const {
     const int64_t first = tile_row(row);
     return data + first * R + rows_in_tile(row) * position + (row - first) * columns;
   }
 };
 
-// Memory that PyTorch allocates, and so counts; for what all threads share.
+// Memory that all threads share, allocated by PyTorch so that PyTorch's memory profile includes it.
 class SharedScratch {
  public:
   SharedScratch(const torch::stable::Tensor& like, int64_t bytes)
@@ -70,15 +70,16 @@ constexpr Dtype DTYPE_OF = sizeof(T) == sizeof(double) ? Dtype::float64 : Dtype:
 
 inline int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
-// Positions that are packed at a time: as many as fit into `bytes`, but enough to make up for packing the factors.
+// Number of positions that are packed at a time: as many as fit into `bytes`, but at least LEAST, since the factors are
+// packed again for every portion.
 inline int64_t positions_at_a_time(const Patches& patches, int64_t groups, int64_t unit_bytes, int64_t bytes) {
   constexpr int64_t LEAST = 256;
   const int64_t fitting = bytes / std::max<int64_t>(1, groups * patches.D * unit_bytes);
   return std::min(ceil_div(std::max(fitting, LEAST), PANEL), ceil_div(patches.R, PANEL)) * PANEL;
 }
 
-// Sets a tile to the product of two panels, or adds it, in depths of which both stay in the first-level cache between
-// one block of rows and the next.
+// Sets a tile to the product of two panels, or adds the product to it, in steps of DEPTH: parts of both panels of this
+// depth stay in the first-level cache from one block of rows to the next.
 template <typename T>
 void multiply_panels(const TileKernels<T>& kernels, int64_t depth, const std::byte* left, const std::byte* right,
                      T* tile, const Region& region, bool add = false) {
@@ -89,7 +90,7 @@ void multiply_panels(const TileKernels<T>& kernels, int64_t depth, const std::by
   }
 }
 
-// Squares `depth` units of a panel whose units are plain values.
+// Squares the first `depth` units of a panel whose units are single values.
 template <typename T>
 void square_panel(std::byte* panel, int64_t depth) {
   T* const values = reinterpret_cast<T*>(panel);

@@ -1,4 +1,4 @@
-// fbn::fb_quadratic and its backward on the CPU; birdnet_cli/core/ops/fb_quadratic.py defines what they compute.
+// fbn::fb_quadratic and its backward on the CPU; birdnet_cli/core/ops/fb_quadratic.py has their formulas.
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ Window read_window(const Tensor& weight, const std::vector<int64_t>& stride, con
       {weight.size(3), weight.size(4)}, {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}};
 }
 
-// Everything that both directions know; the weight is contiguous.
+// The checked arguments of both directions; the weight must be contiguous.
 template <typename T>
 struct Problem {
   Problem(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& given_scale, const Window& window,
@@ -49,7 +49,7 @@ struct Problem {
 
   FactorSum<T> form() const { return {patches, factors, scale, O, groups, true, false}; }
 
-  // sum_k s_k f_ok^2 [O, D], where the batch shares its scales.
+  // sum_k s_k f_ok^2 [O, D], for scales that the batch shares.
   Tensor sum_squares(const Tensor& like) const {
     const Tensor squares =
         torch::stable::new_zeros(like, {O, patches.D}, sizeof(T) == 8 ? ScalarType::Double : ScalarType::Float);
@@ -72,7 +72,8 @@ struct Problem {
     });
   }
 
-  // The gradient of the diagonal for the weight, f_ok s_k times `moments` [O, D], is subtracted. The 2 is in them.
+  // Subtracts the diagonal's share of the weight's gradient: f_ok s_k times `moments` [O, D], which include the
+  // factor 2.
   void subtract_moments(const T* moments, T* weight_grad) const {
     torch::stable::parallel_for(0, O, 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin * factors.per_class(); row < end * factors.per_class(); ++row) {
@@ -86,7 +87,7 @@ struct Problem {
     });
   }
 
-  // Calls use(sum) with the sum over the diagonal.
+  // Calls use(sum) with the sum that is the diagonal.
   template <class Use>
   void with_diagonal(const Tensor& like, Use&& use) const {
     if (scale.by_sample) return use(FactorSum<T>{patches, factors, scale, O, groups, false, false});
@@ -157,7 +158,7 @@ std::tuple<Tensor, Tensor> compute_backward(const Tensor& grad, const Tensor& x,
   Tensor x_grad = wants_x ? torch::stable::empty_like(x) : torch::stable::new_empty(x, {0});
   const std::vector<int64_t> weight_shape{weight.size(0), weight.size(1), weight.size(2), weight.size(3),
                                           weight.size(4)};
-  // What is added up in parts is added up in the accumulating dtype.
+  // The gradients are sums of several parts, which are added in the accumulating dtype.
   const bool is_wide = patches.dtype == DTYPE_OF<T>;
   Tensor x_sums =
       !wants_x || is_wide ? x_grad : torch::stable::new_empty(x, {x.size(0), x.size(1), x.size(2), x.size(3)}, wide);

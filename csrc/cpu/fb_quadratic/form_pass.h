@@ -1,4 +1,4 @@
-// The forward pass of fbn::fb_quadratic: a sum over factors, tile by tile, without its products in memory.
+// The forward pass of fbn::fb_quadratic: a sum over factors, tile by tile, without storing the products.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class FormPass {
         panel_bytes_(kernels.panel_bytes(sum.patches.D)),
         classes_per_block_(choose_classes()) {}
 
-  // Sets out [N, O, L] to the sum, or adds it; and, if `products` is not null, keeps them.
+  // Sets out [N, O, L] to the sum, or adds the sum to it. Stores the products if `products` is not null.
   void compute(const torch::stable::Tensor& like, bool add, T* out, T* products) const {
     const int64_t most = positions_at_a_time(patches_, sum_.groups, kernels_.unit_bytes, PACKED_BYTES);
     const SharedScratch windows(like, sum_.groups * most / PANEL * panel_bytes_);
@@ -33,7 +33,7 @@ class FormPass {
 
  private:
   static constexpr int64_t PACKED_BYTES = 2 * 1024 * 1024;
-  // Packed factors that stay in the second-level cache while the windows pass by.
+  // Size of a block of packed factors: it stays in the second-level cache while all windows are multiplied with it.
   static constexpr int64_t BLOCK_BYTES = 256 * 1024;
 
   struct Portion {
@@ -43,7 +43,7 @@ class FormPass {
     int64_t panels() const { return ceil_div(count, PANEL); }
   };
 
-  // One thread's memory.
+  // The memory of a thread.
   struct Worker {
     Worker(const FormPass& pass)
         : factors(pass.panels_per_block() * pass.panel_bytes_),
@@ -56,7 +56,7 @@ class FormPass {
     Scratch<T> tile, sums, scales;
   };
 
-  // Rows are multiplied in eights; the number of classes that wastes the least of them, of those that fit.
+  // Rows are multiplied in blocks of eight: the number of classes, among those that fit, with the fewest unused rows.
   int64_t choose_classes() const {
     const int64_t K = sum_.rows.per_class();
     const int64_t each = sum_.O / sum_.groups;
@@ -143,7 +143,7 @@ class FormPass {
     }
   }
 
-  // A block's panels begin where its classes do, so that one may lie in two tiles.
+  // A block's panels begin at its first class, so a panel may overlap two tiles of kept products.
   void keep_tile(const T* tile, const Region& region, int64_t row, int64_t position,
                  const KeptProducts<T>& kept) const {
     for (int64_t i = 0, rows; i < region.rows; i += rows) {
@@ -153,7 +153,7 @@ class FormPass {
     }
   }
 
-  // Adds what the k-th of a class's factors contributes.
+  // Adds the contribution of the k-th factor of a class.
   void add_row(const Worker& worker, const T* products, int64_t k, T* sums) const {
     if (sum_.scale.by_sample) {
       const T* const scales = worker.scales.get() + k * PANEL;

@@ -10,13 +10,14 @@
 
 namespace fbn {
 
-// p = 2 g s (f . x), or 2 g s for the diagonal, whose products have the gradient 1, for a chunk of the factors and a
-// portion of the positions; from it p X for the weight, a thread for each panel of factors, and p^T F for the map, a
-// thread for each panel of positions.
+// For a chunk of the factors and a portion of the positions, computes p = 2 g s (f . x), or p = 2 g s for the diagonal.
+// The gradient of the weight is p X, whose panels of factors are divided among threads; the gradient of the map is
+// p^T F, whose panels of positions are.
 template <typename T>
 class GradientPass {
  public:
-  // `factors` are the rows f_ok themselves. `grad` is [N, O, L]; `products` are `KeptProducts` or null.
+  // `factors` are the rows f_ok, also where `sum` has other rows; `grad` is [N, O, L]; `products` are `KeptProducts` or
+  // null.
   GradientPass(const TileKernels<T>& kernels, const FactorSum<T>& sum, const FactorRows& factors, const T* grad,
                const T* products)
       : kernels_(kernels),
@@ -33,8 +34,8 @@ class GradientPass {
     }
   }
 
-  // Adds to the gradient of the map, whose memory `x_grad` describes, and of the weight [O, K, D]; either may be null.
-  // If the rows are summed, the latter is [O, D] and not yet multiplied by the factors.
+  // Adds to the gradient of the map, whose memory `x_grad` describes, and to `weight_grad` [O, K, D]; either may be
+  // null. If the rows are summed, `weight_grad` is [O, D], and the caller multiplies it by the factors.
   void compute(const torch::stable::Tensor& like, const Patches* x_grad, T* weight_grad) const {
     const int64_t most = positions_at_a_time(patches_, sum_.groups, sizeof(T), PACKED_BYTES);
     const int64_t chunk = std::max<int64_t>(CHUNK_PANELS, 2 * torch::stable::get_num_threads());
@@ -56,7 +57,7 @@ class GradientPass {
   static constexpr int64_t PACKED_BYTES = 768 * 1024;
   static constexpr int64_t CHUNK_PANELS = 8;
 
-  // What all threads share, for a portion of up to `positions` and a chunk of the row panels.
+  // Memory that all threads share, for a portion of up to `positions` positions and a chunk of `chunk` row panels.
   struct Memory {
     Memory(const GradientPass& pass, const torch::stable::Tensor& like, int64_t positions, int64_t chunk, bool wants_x,
            bool wants_weight)
@@ -69,9 +70,14 @@ class GradientPass {
           turned_factors(like, wants_x ? pass.deep_ * chunk_bytes : 0),
           columns(like, wants_x ? pass.sum_.groups * most * pass.deep_ * TILE * sizeof(T) : 0) {}
 
-    // Panels of: positions, D deep; values of a window, deep in positions; positions, deep in the chunk's factors;
-    // values of a factor, as deep. And the gradients [D, PANEL] of the windows of each panel of positions.
+    // Panels of positions in a portion; bytes of a panel as deep as its positions, and as the chunk's factors.
     const int64_t most, deep_bytes, chunk_bytes;
+    // The panels of               rows                  depth
+    //   windows                   positions             values of a window (D)
+    //   turned_windows            values of a window    positions
+    //   turned_products           positions             the chunk's factors
+    //   turned_factors            values of a factor    the chunk's factors
+    // `columns` are the gradients [D, PANEL] of the windows of each panel of positions.
     SharedScratch windows, turned_windows, turned_products, turned_factors, columns;
   };
 
@@ -81,7 +87,7 @@ class GradientPass {
   int64_t values_in(int64_t deep) const { return std::min(PANEL, patches_.D - deep * PANEL); }
   int64_t offset_of(int64_t depth) const { return kernels_.units(depth) * PANEL * kernels_.unit_bytes; }
 
-  // Part `deep` of the rows of a view, as rows of their own: what was depth before.
+  // The transpose of a view, from its depth deep * PANEL up.
   static MatrixView turn(const MatrixView& view, int64_t deep) {
     const auto* const data = static_cast<const std::byte*>(view.data);
     return {data + deep * PANEL * view.depth_stride * element_bytes(view.dtype), view.dtype, view.depth_stride,
@@ -126,7 +132,7 @@ class GradientPass {
         for (int64_t panel = 0; panel < portion.panels(); ++panel) {
           const int64_t count = portion.count_of(panel);
           const std::byte* const windows = memory.windows.get() + (rows.group * memory.most + panel) * window_bytes_;
-          // A tile of factors by positions is a panel of positions already, as deep as it has factors.
+          // A tile of factors by positions has the layout of a panel of positions whose depth is the factors.
           T* const products =
               !wants_x
                   ? tile.get()
@@ -158,7 +164,7 @@ class GradientPass {
     });
   }
 
-  // Adds p^T F to the columns; for the diagonal, subtracts it times x.
+  // Adds p^T F to the columns; for the diagonal, subtracts p^T F times x.
   void work_on_positions(const Memory& memory, const GradientPortion<T>& portion, int64_t first, int64_t last) const {
     torch::stable::parallel_for(0, portion.panels(), 1, [&](int64_t begin, int64_t end) {
       const Scratch<std::byte> gathered(PANEL * patches_.D * sizeof(T));
@@ -194,7 +200,7 @@ class GradientPass {
 
   void scatter(const Memory& memory, const GradientPortion<T>& portion, const Patches& x_grad) const {
     const int64_t panels = portion.panels();
-    // Windows that overlap add to the same values: then a thread has channels of its own.
+    // Overlapping windows add to the same values, so work is divided by channels then.
     const int64_t parts = patches_.is_pointwise ? panels : patches_.channels;
     torch::stable::parallel_for(0, sum_.groups * parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t work = begin; work < end; ++work) {

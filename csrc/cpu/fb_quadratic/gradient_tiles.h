@@ -35,7 +35,7 @@ struct GradientPortion {
   int64_t count_of(int64_t panel) const { return std::min(PANEL, count - panel * PANEL); }
 };
 
-// The class of each row of a panel, and its scale: of the first sample, where every sample has its own.
+// The class of each row of a panel, and its scale; where every sample has its own scale, that of the first sample.
 template <typename T>
 struct RowWeights {
   int64_t classes[PANEL];
@@ -49,7 +49,8 @@ struct RowWeights {
   }
 };
 
-// `factors` are the rows f_ok themselves, `grad` is g [N, O, L], and `products` are `KeptProducts` or null.
+// `factors` are the rows f_ok, also where `sum` has other rows; `grad` is g [N, O, L], and `products` are
+// `KeptProducts` or null.
 template <typename T>
 struct GradientTiles {
   const FactorSum<T>& sum;
@@ -111,8 +112,8 @@ struct GradientTiles {
     }
   }
 
-  // Subtracts the tile times x from `columns`, which count as 0 if `begins`; the tile's rows are the values of a window
-  // from deep * PANEL up, and the rows of `view` are windows.
+  // columns -= tile * x, or columns = -tile * x if `begins`. Rows of the tile are the values of a window from
+  // deep * PANEL up, columns are positions; the rows of `view` are the windows x.
   static void subtract_times_x(const MatrixView& view, int64_t deep, const Region& region, bool begins, const T* tile,
                                T* columns) {
     const auto* const data = static_cast<const std::byte*>(view.data);

@@ -1,5 +1,5 @@
-// What a convolution sees of maps x [N, C, H, W]: rows of a matrix [N * L, D], a group of channels at a time, where
-// L = h * w are the positions and D = C / groups * kh * kw the values of one window.
+// The windows of a convolution over maps x [N, C, H, W], as rows of a matrix [N * L, D] for each group of channels,
+// where L = h * w are the positions and D = C / groups * kh * kw the values of one window.
 #pragma once
 
 #include <torch/csrc/stable/tensor.h>
@@ -15,7 +15,7 @@
 
 namespace fbn {
 
-// What is padded with zeros, strided and dilated; one value for each axis.
+// The geometry of a convolution; index 0 is vertical, 1 horizontal.
 struct Window {
   int64_t kernel[2], stride[2], padding[2], dilation[2];
 };
@@ -47,10 +47,11 @@ class Patches {
   Dtype dtype;
   int64_t N, channels, L, R, D;
   int64_t output[2];
-  // Every window is one position of the map.
+  // Every window is a single position of the map.
   bool is_pointwise;
 
-  // Copies up to PANEL rows of a group into memory for PANEL * D elements, and returns where they lie.
+  // Copies up to PANEL rows of a group into `memory`, which has room for PANEL * D elements, and returns a view of
+  // them.
   MatrixView gather(int64_t group, int64_t row, int64_t count, void* memory) const {
     switch (element_bytes(dtype)) {
       case 2:
@@ -63,7 +64,7 @@ class Patches {
   }
 
   // Adds `columns` [D, PANEL], the gradients of up to PANEL rows, to the map, for channels `first` to `last` - 1 of the
-  // group. The map, of this memory, holds values of type T.
+  // group. The map's values must be of type T.
   template <typename T>
   void scatter(int64_t group, int64_t row, int64_t count, int64_t first, int64_t last, const T* columns) const {
     const Corners corners(*this, row, count);
@@ -84,7 +85,7 @@ class Patches {
   }
 
  private:
-  // Where the windows of consecutive rows begin.
+  // The top left corners of the windows of consecutive rows.
   struct Corners {
     int64_t image[PANEL], top[PANEL], left[PANEL];
 
@@ -97,7 +98,7 @@ class Patches {
       }
     }
 
-    // Of one value of window j from the beginning of its channel, or -1 in the padding.
+    // Offset of the value at `tap` of window j from the beginning of its channel, or -1 in the padding.
     int64_t offset(const Patches& patches, int64_t j, int64_t tap) const {
       const int64_t y = top[j] + tap / patches.window_.kernel[1] * patches.window_.dilation[0];
       const int64_t x = left[j] + tap % patches.window_.kernel[1] * patches.window_.dilation[1];
@@ -106,7 +107,7 @@ class Patches {
     }
   };
 
-  // Where one value of each of `count` windows lies in every channel, and whether they lie side by side.
+  // Offsets of the values at `tap` of `count` windows within a channel; `is_run` if they are contiguous.
   struct Offsets {
     int64_t offsets[PANEL];
     bool is_run;

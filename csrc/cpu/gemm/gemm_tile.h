@@ -4,8 +4,8 @@
 //
 // A panel holds up to PANEL rows of a matrix over a range of depth k, in a layout that only `pack` writes and
 // `multiply` reads; rows that the matrix lacks are zeros. The same panel serves as left and as right factor, so X X^T
-// packs X once. A tile has PANEL * PANEL values of type T, row by row, aligned to 64 bytes: 4 KiB of float32, which
-// stays in the first-level cache for whatever the op does with it next.
+// packs X once. A tile has PANEL * PANEL values of type T, row by row, aligned to 64 bytes: 4 KiB of float32, so
+// that the op's next step finds it in the first-level cache.
 #pragma once
 
 #include <cstddef>
@@ -18,13 +18,13 @@ namespace fbn {
 constexpr int64_t PANEL = 32;
 constexpr int64_t TILE = PANEL * PANEL;
 
-// Panels grow by this many units of depth at a time, and blocks of a matrix that start at a multiple of PANEL can be
-// packed into one panel side by side.
+// The depth of a panel is rounded up to a multiple of UNITS units. A depth of PANEL is such a multiple, so blocks of a
+// matrix that start at multiples of PANEL can be packed into a panel one after another.
 constexpr int64_t UNITS = 16;
 
 enum class Dtype { float32, float64, bfloat16, float16 };
 
-// A matrix anywhere in memory; strides in elements.
+// A matrix in any layout; strides in elements.
 struct MatrixView {
   const void* data;
   Dtype dtype;
@@ -39,11 +39,11 @@ struct MutableMatrixView {
   int64_t column_stride;
 };
 
-// What of a tile is wanted; the rest may hold anything.
+// The part of a tile that is computed; values outside of it are undefined.
 struct Region {
   int64_t rows = PANEL;
   int64_t columns = PANEL;
-  // Only j >= i.
+  // The upper triangle alone, j >= i.
   bool upper = false;
 };
 
@@ -53,7 +53,7 @@ struct SquaredSums {
   double lowest;
 };
 
-// One instruction set's functions; T is the type of accumulators and tiles.
+// The functions of an instruction set; T is the type of accumulators and tiles.
 template <typename T>
 struct TileKernels {
   // A panel of a depth d has ceil(d / depth_per_unit) units, each of PANEL * unit_bytes.
@@ -67,7 +67,7 @@ struct TileKernels {
   // Sets the region of the tile, or adds to it.
   void (*multiply)(int64_t depth, const void* a, const void* b, T* tile, Region region, bool add);
 
-  // Over `count` panels that lie `stride` bytes apart.
+  // SquaredSums of `count` panels that lie `stride` bytes apart.
   SquaredSums (*squared_sums)(const void* panels, int64_t count, int64_t stride, int64_t depth);
 
   // target = tile * factor, rounded to the target's dtype.

@@ -1,4 +1,4 @@
-// Panels whose unit is one plain value, for the vectors of every instruction set.
+// Panels whose unit is a single value; the base of every instruction set's vectors.
 #pragma once
 
 #include <torch/headeronly/util/BFloat16.h>
@@ -24,7 +24,7 @@ struct PlainUnits {
   static auto load_along(const Element* from) {
     return V::load(from);
   }
-  // One unit of `width` consecutive rows; `next` is the same at the next depth, for units that hold two.
+  // A unit of each of `width` consecutive rows; `next` points to these rows at the next depth, for units of two depths.
   template <class Element>
   static auto load_across(const Element* from, const Element* /*next*/) {
     return V::load(from);

@@ -1,4 +1,4 @@
-// Memory for one thread's panels and tiles, aligned to a cache line.
+// Memory for the panels and tiles of a thread, aligned to a cache line.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // The functions of `TileKernels`, written once for the vectors V of every instruction set.
 //
-// A panel is units[depth][PANEL]: at every unit of depth the PANEL rows side by side, so that a product reads rows of b
-// as vectors and one row of a at a time as a broadcast.
+// A panel is units[depth][PANEL]: at every unit of depth the PANEL rows side by side, so that a product loads vectors
+// of rows of b, and broadcasts single rows of a.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace fbn {
 namespace {
 
-// Rows are contiguous along depth: blocks of width x width units are turned in registers.
+// Rows are contiguous along depth: blocks of width x width units are transposed in registers.
 template <class V, class Element>
 void pack_along(const Element* from, int64_t stride, int64_t rows, int64_t depth, typename V::Unit* panel) {
   constexpr int64_t W = V::width;
@@ -32,14 +32,14 @@ void pack_along(const Element* from, int64_t stride, int64_t rows, int64_t depth
         for (int64_t i = 0; i < W; ++i) block[i] = V::load_along(edge + i * SPAN);
       }
       V::transpose(block);
-      // Panels are a multiple of UNITS long, and no vector is wider than that.
+      // Units beyond the depth fit: the length of a panel is a multiple of UNITS, and no vector is wider than UNITS.
       typename V::Unit* const to = panel + k / V::depth_per_unit * PANEL + row;
       for (int64_t i = 0; i < W; ++i) V::store_units(to + i * PANEL, block[i]);
     }
   }
 }
 
-// Rows lie side by side at each depth.
+// Rows are contiguous at each depth.
 template <class V, class Element>
 void pack_across(const Element* from, int64_t stride, int64_t rows, int64_t depth, typename V::Unit* panel) {
   constexpr int64_t W = V::width;

@@ -1,4 +1,4 @@
-// A batch of feature maps x [N, C, L] in memory, any strides, and the division of its work among threads.
+// A batch of feature maps x [N, C, L] with any strides, and the division of work on it among threads.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -33,8 +33,8 @@ struct FeatureMap {
   }
 };
 
-// The parts that each image is divided into, so that every thread has as much to do: one where there are many images.
-// A part packs the whole map for itself, which bounds what a further thread gains.
+// The number of parts that each image is divided into, so that all threads have equal work; with many images, 1. Every
+// part packs the whole map again, so more than MANY parts would not pay.
 inline int64_t parts_per_image(int64_t N) {
   constexpr int64_t MANY = 8;
   const int64_t threads = torch::stable::get_num_threads();
@@ -42,7 +42,7 @@ inline int64_t parts_per_image(int64_t N) {
   return std::min(MANY, threads / std::gcd(N, threads));
 }
 
-// A range of equal work: part `index` of `count`.
+// Part `index` of `count` equal parts of the work units 0 to `work` - 1.
 struct Part {
   int64_t begin, end;
 

@@ -10,7 +10,7 @@
 
 namespace fbn {
 
-// Rows i0 and up, columns j0 >= i0 and up; the region is `upper` on the diagonal.
+// A tile of G whose first value is (i0, j0), j0 >= i0; the region is `upper` on the diagonal.
 struct GramTile {
   int64_t i0, j0;
   Region region;
@@ -19,11 +19,11 @@ struct GramTile {
       : i0(row * PANEL), j0(column * PANEL), region{std::min(PANEL, C - i0), std::min(PANEL, C - j0), row == column} {}
 };
 
-// One thread's memory for Gram matrices of maps of this shape.
+// Computes Gram matrices of maps of the same shape as `map`, in the memory of a single thread.
 //
-// All channels are packed over as much depth as keeps their panels in the second-level cache, and every tile is
-// multiplied over that chunk before the next is packed. A map of one chunk, as of 14 x 14 positions, needs no more than
-// that and one tile; for further chunks the sink keeps the partial sums, in memory that it has anyway.
+// Depth (positions) is cut into chunks whose panels of all channels fit into the second-level cache. Every tile is
+// multiplied over a chunk before the next chunk is packed. Small maps, of 14 x 14 positions for instance, are a single
+// chunk; with more chunks the sink stores partial sums, in memory that it allocates anyway.
 template <typename T>
 class Gram {
  public:
@@ -44,10 +44,11 @@ class Gram {
     return panels * (panels + 1) / 2;
   }
 
-  // Gives every tile of `part` to the sink. Tiles are numbered along the rows of the triangle of tiles. The sink has
-  //   packed(sums)      after each chunk is packed, its SquaredSums if `Sink::wants_sums`;
-  //   store(at, tile)   partial sums to keep; load(at, tile) the same back;
-  //   finish(at, tile)  the finished values, after every chunk is packed.
+  // Calls the sink with every tile of `part`; tiles are numbered along the rows of the triangle of tiles.
+  //   packed(sums)      after each chunk is packed, if `Sink::wants_sums`: SquaredSums of the chunk;
+  //   store(at, tile)   stores partial sums;
+  //   load(at, tile)    loads these partial sums into the tile;
+  //   finish(at, tile)  receives the sums over all chunks.
   template <class Sink>
   void compute(int64_t image, Part part, Sink& sink) {
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) {
@@ -64,7 +65,8 @@ class Gram {
   }
 
  private:
-  // The panels of a chunk fit into a second-level cache; partial sums cost too much if a chunk is less deep than this.
+  // The panels of a chunk fit into a second-level cache. In chunks of less depth than LEAST_UNITS, storing and loading
+  // partial sums would cost too much.
   static constexpr int64_t CHUNK_BYTES = 1024 * 1024;
   static constexpr int64_t LEAST_UNITS = 64;
 

@@ -11,7 +11,8 @@
 
 namespace fbn {
 
-// One thread's memory for products of this shape: H as panels, and the panels of a few columns of X.
+// Computes products of the same shape as `map`, in the memory of a single thread: panels of H, and of a few columns of
+// X.
 template <typename T>
 class SymmetricProduct {
  public:
@@ -29,8 +30,8 @@ class SymmetricProduct {
   // Columns of X are worked on in blocks of PANEL.
   static int64_t count_columns(int64_t L) { return (L + PANEL - 1) / PANEL; }
 
-  // `fill(at, tile)` sets a tile of the upper triangle of H: its region, and zeros outside; on the diagonal the whole
-  // tile, below the diagonal too. The blocks `part` of the result become H X * factor.
+  // `fill(at, tile)` sets a tile of the upper triangle of H: values in its region, zeros outside; a tile on the
+  // diagonal gets both of its triangles. The column blocks `part` of the result are set to H X * factor.
   template <class Fill>
   void compute(int64_t image, Part part, T factor, Fill&& fill) {
     for (int64_t column = 0; column < panels_; ++column) {
@@ -45,12 +46,13 @@ class SymmetricProduct {
   }
 
  private:
-  // Columns that stay in the second-level cache while H passes by.
+  // Size of a group of columns: it stays in the second-level cache while all of H is multiplied with it.
   static constexpr int64_t GROUP_BYTES = 256 * 1024;
-  // As much of two panels as stays in the first-level cache between one block of rows and the next.
+  // Two panels of this depth stay in the first-level cache from one block of rows to the next.
   static constexpr int64_t MULTIPLIED_DEPTH = 256;
 
-  // The tile goes to the panel of its rows, at the depth of its columns, and the other way round.
+  // Packs the tile into the panel of its rows at the depth of its columns, and its transpose into the panel of its
+  // columns at the depth of its rows.
   void place(int64_t row, int64_t column) {
     const int64_t block = kernels_.units(PANEL) * PANEL * kernels_.unit_bytes;
     kernels_.pack({tile_.get(), TILE_DTYPE, PANEL, 1}, PANEL, PANEL, symmetric_panel(row) + column * block);
@@ -69,7 +71,7 @@ class SymmetricProduct {
     }
   }
 
-  // A tile's rows are written fastest, so they run along whatever lies side by side in the result.
+  // Writing along rows of a tile is fast, so the rows of the tile run along the contiguous dimension of the result.
   void multiply(int64_t image, int64_t row, int64_t column, const std::byte* right, T factor) {
     const int64_t channel = row * PANEL;
     const int64_t position = column * PANEL;

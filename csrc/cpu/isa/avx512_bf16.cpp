@@ -1,8 +1,8 @@
 // Products of bfloat16 pairs with AVX-512 BF16.
 #if defined(__x86_64__)
 
-// Before the region: what these headers define inline must not be compiled for one instruction set, since the linker
-// keeps one copy of it for the whole library.
+// These headers are included before the target region: the linker keeps one copy of each of their inline functions for
+// the whole library, and that copy must run on every processor.
 #include <immintrin.h>
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>

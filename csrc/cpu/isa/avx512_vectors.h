@@ -49,7 +49,7 @@ struct Avx512Float : PlainUnits<Avx512Float, float> {
   static Vector abs(Vector v) { return _mm512_abs_ps(v); }
   static Vector sqrt(Vector v) { return _mm512_sqrt_ps(v); }
   static Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-  // `magnitude`, which is not negative, with the sign of `sign`.
+  // `magnitude` (not negative) with the sign of `sign`.
   static Vector copy_sign(Vector magnitude, Vector sign) {
     return _mm512_or_ps(magnitude, _mm512_and_ps(sign, _mm512_set1_ps(-0.0F)));
   }
@@ -61,9 +61,9 @@ struct Avx512Float : PlainUnits<Avx512Float, float> {
   static Vector load_units(const Unit* from) { return _mm512_load_ps(from); }
   static Vector fill_unit(const Unit* from) { return _mm512_set1_ps(*from); }
   static void store_units(Unit* to, Vector v) { _mm512_store_ps(to, v); }
-  // c + the product of what the units of a and b hold.
+  // c + a * b, where a and b are units.
   static Vector dot(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-  // What the first half of each unit holds; here there are no halves.
+  // The first depth of each unit as values: a unit of this type holds a single depth.
   static Vector first(Vector units) { return units; }
 
   static void transpose(Vector (&v)[16]) {

@@ -1,4 +1,4 @@
-// The choice of an instruction set; see capability.h.
+// Detects what the processor supports, and reads FBN_CPU_CAPABILITY.
 #include "cpu/isa/capability.h"
 
 #include <cstdlib>
@@ -37,9 +37,10 @@ Capability cpu_capability() {
     if (std::string(wanted) != NAMES[level]) continue;
     if (level <= static_cast<int>(best)) return static_cast<Capability>(level);
     throw std::runtime_error(std::string("FBN_CPU_CAPABILITY=") + wanted + ": this processor has no more than " +
-                             NAMES[static_cast<int>(best)] + "; unset it, or name that");
+                             NAMES[static_cast<int>(best)] + "; unset the variable, or set it to that");
   }
-  throw std::runtime_error(std::string("FBN_CPU_CAPABILITY is default, avx2, avx512 or avx512_bf16, got ") + wanted);
+  throw std::runtime_error(std::string("FBN_CPU_CAPABILITY must be default, avx2, avx512 or avx512_bf16, got ") +
+                           wanted);
 }
 
 }  // namespace fbn

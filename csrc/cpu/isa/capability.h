@@ -3,12 +3,13 @@
 
 namespace fbn {
 
-// Each includes those before it.
+// In ascending order: a processor with one of these has all that come before it.
 enum class Capability { portable, avx2, avx512, avx512_bf16 };
 
-// The most that the processor has, or the one that the environment variable FBN_CPU_CAPABILITY names: default (the
-// portable code), avx2, avx512 or avx512_bf16. Read at every call of an op, so that one process can compare them.
-// Throws std::runtime_error for another name and for one that this processor lacks.
+// The highest capability of the processor, or the capability that the environment variable FBN_CPU_CAPABILITY names:
+// default (the portable code), avx2, avx512 or avx512_bf16. The variable is read at every call of an op, so that one
+// process can compare instruction sets. Throws std::runtime_error for an unknown name, and for an instruction set that
+// this processor lacks.
 Capability cpu_capability();
 
 }  // namespace fbn

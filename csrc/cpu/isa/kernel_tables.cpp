@@ -1,4 +1,4 @@
-// The tables for a capability; see gemm_tile.h and signed_root.h.
+// The choice of the tables for a capability; gemm_tile.h and signed_root.h declare these functions.
 #include "cpu/isa/kernel_tables.h"
 
 namespace fbn {

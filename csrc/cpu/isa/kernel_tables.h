@@ -1,4 +1,4 @@
-// The tables of functions of every instruction set; each set's are defined in the unit named after it.
+// The function tables of the instruction sets; each is defined in the unit that is named after its set.
 #pragma once
 
 #include "cpu/bilinear_pool/signed_root.h"

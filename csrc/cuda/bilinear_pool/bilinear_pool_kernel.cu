@@ -1,6 +1,6 @@
-// fbn::bilinear_pool and its backward on CUDA: a batched product and one fused kernel after or before it, in portions
-// of the batch whose Gram matrices stay in the L2 cache. The formulas and what every implementation guarantees are in
-// birdnet_cli/core/ops/bilinear_pool.py.
+// fbn::bilinear_pool and its backward on CUDA: a batched product and fused kernels after or before it, in portions of
+// the batch whose Gram matrices stay in the L2 cache. birdnet_cli/core/ops/bilinear_pool.py has the formulas, and the
+// guarantees that every implementation gives.
 
 #include <tuple>
 
@@ -122,7 +122,7 @@ Tensor bilinear_pool_backward(const Tensor& grad, const Tensor& x, const Tensor&
   const bool half = x.scalar_type() == ScalarType::Half;
   const Tensor du = torch::stable::contiguous(grad), u = torch::stable::contiguous(descriptor);
   const Tensor s = torch::stable::contiguous(scale);
-  // Read twice: u and du. Written and read: H, and the product where it is not the result.
+  // u and du are read twice; H is written and read, and so is the product where it is not the result.
   const int64_t bytes = 2 * D * int64_t(u.element_size()) + C * C * int64_t(x.element_size()) +
                         (half ? C * x.size(2) * int64_t(u.element_size()) : 0);
   const int64_t portion = images_per_portion(x, bytes);

@@ -8,13 +8,14 @@ namespace fbn {
 
 constexpr int ROOT_WARPS = 8;
 
-// (i, j), i <= j, is at packed_row(i, C) + j of the upper triangle of a C x C matrix, row by row.
+// Value (i, j), i <= j, of a C x C matrix has the index packed_row(i, C) + j in the upper triangle, row by row.
 __host__ __device__ inline int64_t packed_row(int64_t i, int64_t C) { return i * C - i * (i + 1) / 2; }
 
-// Rows r and C - 1 - r of the upper triangle hold C + 1 values together, whatever r is: equal work for each warp.
+// Number of row pairs. Rows r and C - 1 - r of the upper triangle have C + 1 values together for every r, so that warps
+// with a pair each have equal work.
 __host__ __device__ inline int64_t row_pairs(int64_t C) { return ceil_div(C, 2); }
 
-// Calls body(i) for the rows of pair r: two of them, or the middle row of an odd C alone.
+// Calls body(i) for the two rows of pair r, or for the middle row of an odd C.
 template <typename Body>
 __device__ inline void for_each_row(int64_t r, int64_t C, const Body& body) {
   body(r);
@@ -32,9 +33,9 @@ __host__ __device__ inline A signed_root(A g, A multiplicity, A scale) {
 constexpr int STRIP = WARP;  // positions per block
 constexpr int STRIP_WARPS = 8;
 
-// partials[n, strip] = sum over the strip's positions of (sum over channels of x)^2, which is sum |G| where nothing is
-// negative; NaN where a value is. In a channels_last map a warp's lanes read neighbouring channels of one position,
-// otherwise neighbouring positions of one channel.
+// partials[n, strip] = sum over the strip's positions of (sum over channels of x)^2, or NaN if a value is negative. If
+// no value is, these add up to sum |G|. The lanes of a warp read neighbouring channels of a position in a channels_last
+// map, otherwise neighbouring positions of a channel.
 template <typename T, typename A>
 __global__ void __launch_bounds__(WARP* STRIP_WARPS)
     strip_totals_kernel(const T* x, Layout at, int64_t C, int64_t L, A* partials) {
@@ -97,7 +98,8 @@ __global__ void __launch_bounds__(WARP* ROOT_WARPS) row_totals_kernel(const A* g
   }
 }
 
-// 1 / sqrt(sum of partials[0..count)), computed by a full warp: 0 for a map of zeros, NaN where the sum overflowed.
+// 1 / sqrt(sum of partials[0] to partials[count - 1]), computed by a full warp: 0 for a map of zeros, NaN if the sum
+// overflows.
 template <typename A>
 __device__ inline A scale_of(const A* partials, int64_t count) {
   A total = 0;
@@ -108,8 +110,8 @@ __device__ inline A scale_of(const A* partials, int64_t count) {
   return total == A(0) ? A(0) : isinf(total) ? A(NAN) : A(1) / sqrt(total);
 }
 
-// descriptor[n] = the scaled signed root of the upper triangle of G, off-diagonal values times sqrt(2), or of all of G.
-// One warp for each row pair or row; each sums the partials again, which costs less than a kernel that does it once.
+// descriptor[n] = the scaled signed root of all of G, or of its upper triangle with off-diagonal values times sqrt(2).
+// A warp works on a row, or on a row pair, and sums the partials itself, which is faster than a kernel for the sum.
 template <typename A, bool PACKED>
 __global__ void __launch_bounds__(WARP* ROOT_WARPS)
     root_kernel(const A* __restrict__ gram, const A* __restrict__ partials, int64_t count, int64_t C,

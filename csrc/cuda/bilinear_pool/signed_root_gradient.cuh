@@ -1,15 +1,15 @@
 // Kernels of the gradient of the signed root: from the descriptor u and its gradient du [n, D], the symmetric H
 // [n, C, C] of dX = s^2 H X, H_ij = du_ij / |u_ij| - <du, u> sign(u_ij). The image is the grid's second dimension.
 //
-// The factor s^2 is split into inner * outer: `inner` goes into H, so that the product is the gradient, and `outer` is
-// 1 unless that would overflow, underflow, or leave the range of float16; then the product is scaled afterwards.
+// The factor s^2 is split into inner * outer: H is multiplied by `inner`, and the product by `outer`. For float16,
+// `inner` scales H into float16's range. For other dtypes `outer` is 1, unless s^2 might overflow or underflow.
 #pragma once
 
 #include "cuda/bilinear_pool/signed_root.cuh"
 
 namespace fbn {
 
-// The same as ROOT_FLOOR in birdnet_cli/core/ops/bilinear_pool.py.
+// ROOT_FLOOR in birdnet_cli/core/ops/bilinear_pool.py.
 constexpr float ROOT_FLOOR = 1.0f / (1 << 20);
 
 // du / |u|, bounded near 0.
@@ -29,7 +29,7 @@ __host__ __device__ inline A root_gradient(A u, A du, A delta) {
 constexpr int SPAN_WARPS = 8;
 constexpr int64_t SPAN = 4096;  // values per block
 
-// deltas[n, span] = sum of du u over one span of the descriptor; if BOUNDED, bounds[n, span] = largest |du| / |u|.
+// deltas[n, span] = sum of du u over a span of the descriptor; if BOUNDED, bounds[n, span] = largest |du| / |u|.
 template <typename A, bool BOUNDED>
 __global__ void __launch_bounds__(WARP* SPAN_WARPS)
     span_kernel(const A* __restrict__ descriptor, const A* __restrict__ grad, int64_t D, A* deltas, A* bounds) {
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(WARP* SPAN_WARPS)
   }
 }
 
-// delta[n] = <du, u>, and the split of s^2. One warp for each image.
+// delta[n] = <du, u>, and the split of s^2. A warp works on an image.
 template <typename T, typename A>
 __global__ void split_kernel(const A* deltas, const A* bounds, int64_t spans, const A* scale, A* delta, A* inner,
                              A* outer) {
@@ -96,7 +96,8 @@ __global__ void split_kernel(const A* deltas, const A* bounds, int64_t spans, co
     inner[n] = float16_scale(2 * bound);
     outer[n] = s / inner[n] * s;
   } else {
-    // Between these bounds s^2 leaves a factor of 2^60 to either end of float32's range for the gradient itself.
+    // Between these bounds, s^2 is at least a factor of 2^60 away from either end of float32's range, which leaves that
+    // much room for the gradient.
     const bool within = s > A(1.0f / (1ll << 32)) && s < A(1ll << 32);
     inner[n] = within ? s * s : s;
     outer[n] = within ? A(1) : s;
@@ -106,8 +107,8 @@ __global__ void split_kernel(const A* deltas, const A* bounds, int64_t spans, co
 constexpr int TILE = WARP;
 constexpr int TILE_WARPS = 8;
 
-// One thread's share of the gradient of the root in a tile: rows top + threadIdx.y, + TILE_WARPS, ... at column
-// left + threadIdx.x; 0 outside the matrix and, if PACKED, below its diagonal.
+// Sets the values of the calling thread in a tile of the root's gradient: rows top + threadIdx.y + k TILE_WARPS, column
+// left + threadIdx.x. Values outside the matrix and, if PACKED, below its diagonal are 0.
 template <typename A, bool PACKED>
 __device__ inline void load_tile(const A* u, const A* du, A delta, int64_t top, int64_t left, int64_t C,
                                  A (&tile)[TILE][TILE + 1]) {
@@ -128,8 +129,8 @@ __device__ inline void load_tile(const A* u, const A* du, A delta, int64_t top, 
   }
 }
 
-// h[n] = inner[n] H. A block computes the tile at (blockIdx.x, blockIdx.z), on or above the diagonal, and writes it and
-// its mirror image, both along rows. Of the full form, H is the mean of the two triangles.
+// h[n] = inner[n] H. A block computes the tile in column blockIdx.x and row blockIdx.z of the tiles, on or above the
+// diagonal, and writes it and its transpose, both along rows. Of a full descriptor, H is the mean of both triangles.
 template <typename T, typename A, bool PACKED>
 __global__ void __launch_bounds__(WARP* TILE_WARPS)
     pair_gradient_kernel(const A* __restrict__ descriptor, const A* __restrict__ grad, const A* __restrict__ delta,

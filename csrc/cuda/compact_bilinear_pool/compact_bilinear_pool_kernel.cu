@@ -1,6 +1,6 @@
 // fbn::compact_bilinear_pool and its backward on CUDA: a batched product and the Tensor Sketch of its result, in
-// portions of the batch whose Gram matrices stay in the L2 cache. The formulas and what every implementation guarantees
-// are in birdnet_cli/core/ops/compact_bilinear_pool.py.
+// portions of the batch whose Gram matrices stay in the L2 cache. birdnet_cli/core/ops/compact_bilinear_pool.py has the
+// formulas, and the guarantees that every implementation gives.
 
 #include <torch/csrc/stable/library.h>
 

@@ -1,8 +1,8 @@
 // Kernels of the Tensor Sketch of Gram matrices G [n, C, C]: y_k = sum of a_i b_j G_ij over the pairs (i, j) with
 // (h_i + g_j) mod dim = k, and the gradient's H. The image is the grid's second dimension.
 //
-// The sum needs no atomics: for one row i, columns of different g go to different k, so the threads of a block, one for
-// each g, add one row at a time, with a barrier between rows. Columns that share a g are summed by the first of them.
+// The sum needs no atomics. In a row i, columns of different g belong to different k, so a block has a thread for each
+// g and a barrier after each row. The thread of the first column with a given g sums all columns with that g.
 #pragma once
 
 #include "cuda/gram/gram.cuh"
@@ -11,11 +11,11 @@ namespace fbn {
 
 constexpr int SKETCH_THREADS = 256;
 constexpr int LINK_WARPS = 8;
-constexpr int64_t SLICE = 64;                // rows of G per block, whose sum is one of several partial sketches
+constexpr int64_t SLICE = 64;                // rows of G per block: the rows of a partial sketch
 constexpr int64_t GRADIENT_ROWS = 16;        // rows of H per block
 constexpr int64_t WINDOW_BYTES = 32 * 1024;  // of a sketch in shared memory
 
-// A hash as it should be, 0..dim-1; any other value wraps around as Python's % does.
+// bucket mod dim, not negative, as Python's % computes it; fast for buckets from 0 to dim - 1.
 __host__ __device__ inline int64_t wrap(int64_t bucket, int64_t dim) {
   if (bucket >= 0 && bucket < dim) {
     return bucket;
@@ -24,13 +24,13 @@ __host__ __device__ inline int64_t wrap(int64_t bucket, int64_t dim) {
   return bucket < 0 ? bucket + dim : bucket;
 }
 
-// (h + g) mod dim of two wrapped hashes.
+// (h + g) mod dim for two buckets from 0 to dim - 1.
 __host__ __device__ inline int64_t pair_bucket(int64_t h, int64_t g, int64_t dim) {
   return h + g < dim ? h + g : h + g - dim;
 }
 
-// links[j] = the next column after j with the same g, or C; links[C + j] = the first column with that g. One warp for
-// each column.
+// links[j] = the next column after j with the same g, or C; links[C + j] = the first column with that g. A warp works
+// on a column.
 static __global__ void __launch_bounds__(WARP* LINK_WARPS)
     link_columns_kernel(const int64_t* buckets, int64_t C, int64_t dim, int64_t* links) {
   const int64_t j = int64_t(blockIdx.x) * LINK_WARPS + threadIdx.y;
@@ -53,13 +53,13 @@ static __global__ void __launch_bounds__(WARP* LINK_WARPS)
   }
 }
 
-// slices[n, slice] = the sketch of SLICE rows of G. A block holds one window of the sketch.
+// slices[n, slice] = the sketch of SLICE rows of G. A block computes a window of the sketch in shared memory.
 template <typename A>
 __global__ void __launch_bounds__(SKETCH_THREADS)
     sketch_rows_kernel(const A* gram, const int64_t* buckets, const A* signs, const int64_t* links, int64_t C,
                        int64_t dim, A* slices) {
   constexpr int64_t WINDOW = WINDOW_BYTES / sizeof(A);
-  constexpr int ROWS = 2 * AHEAD;  // whose values are on their way while earlier ones are added
+  constexpr int ROWS = 2 * AHEAD;  // rows that are loaded before the first of them is added
   __shared__ A window[WINDOW];
   const int64_t n = blockIdx.y, slice = blockIdx.z, start = int64_t(blockIdx.x) * WINDOW;
   const int64_t first_row = slice * SLICE, end_row = first_row + SLICE < C ? first_row + SLICE : C;
@@ -117,7 +117,8 @@ __global__ void sum_slices_kernel(const A* slices, int64_t count, int64_t dim, A
   sketch[n * dim + k] = sum;
 }
 
-// inner[n] brings H into float16's range, outer[n] = 1 / inner[n]: |H_ij| <= 2 max |dy|. One warp for each image.
+// inner[n] scales H into float16's range, with the bound |H_ij| <= 2 max |dy|; outer[n] = 1 / inner[n]. A warp works on
+// an image.
 template <typename A>
 __global__ void sketch_split_kernel(const A* grad, int64_t dim, A* inner, A* outer) {
   const int64_t n = blockIdx.x;
@@ -134,7 +135,7 @@ __global__ void sketch_split_kernel(const A* grad, int64_t dim, A* inner, A* out
   }
 }
 
-// h[n] = inner[n] (dG + dG^T), where dG_ij = a_i b_j dy at the bucket of (i, j); inner may be null for 1.
+// h[n] = inner[n] (dG + dG^T), where dG_ij = a_i b_j dy at the bucket of (i, j); a null inner is 1.
 template <typename T, typename A>
 __global__ void __launch_bounds__(SKETCH_THREADS)
     sketch_gradient_kernel(const A* __restrict__ grad, const int64_t* __restrict__ buckets, const A* __restrict__ signs,

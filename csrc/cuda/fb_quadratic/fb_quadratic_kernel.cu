@@ -1,6 +1,6 @@
 // fbn::fb_quadratic and its backward on CUDA: matrix products through ATen and fused kernels around them, for portions
-// of the images and of the classes whose products f_ok . x stay in the L2 cache, so that [O, K, N * L] never exists
-// unless it is kept on purpose. The formulas are in birdnet_cli/core/ops/fb_quadratic_reference.py.
+// of the images and of the classes whose products f_ok . x stay in the L2 cache, and all products,
+// [O, K, N * L], are stored only if `keep` is set. birdnet_cli/core/ops/fb_quadratic_reference.py has the formulas.
 
 #include <optional>
 #include <tuple>
@@ -76,7 +76,7 @@ void differentiate_portion(const Tensor& grad, const Tensor& x, const Tensor& we
                            const std::optional<Tensor>& scale, const std::optional<Tensor>& products, const Form& form,
                            int64_t start, int64_t classes, const Tensor& x_grad, const Tensor& weight_grad) {
   using A = typename Accumulator<T>::type;
-  // The gradient of a product need not fit into float16's range: its factors are float32 then.
+  // For float16, the gradient of a product may leave float16's range, so its factors are float32.
   using P = std::conditional_t<std::is_same_v<T, Half>, A, T>;
   const int64_t n = x.size(0), D = form.D, M = n * form.L;
   const bool wants_x = x_grad.numel() > 0, wants_weight = weight_grad.numel() > 0;
@@ -105,7 +105,7 @@ void differentiate_portion(const Tensor& grad, const Tensor& x, const Tensor& we
     const Tensor p = in_place ? y : torch::stable::new_empty(x, {1, count * form.K, M}, factors);
     launch(product_gradient_kernel<A, P>, grid_of(count, M), threads, stream, values_of<const A>(y), y.stride(1), s, g,
            S, count, M, values_of<P>(p));
-    // 2 g as [S, count, M / S], and what multiplies it.
+    // 2 g as [S, count, M / S].
     const Tensor g_samples = by_sample(torch::stable::view(images(doubled, first, count), {1, count, M}), S);
     if (wants_x) {
       const Tensor part = torch::stable::new_empty(x, {1, D, M}, dtype);
@@ -148,8 +148,8 @@ std::tuple<Tensor, Tensor> fb_quadratic_backward(
   const Form form = read_form(op, x, weight, stride, padding, dilation, groups, diagonal);
   const ScalarType dtype = accumulation_dtype(x.scalar_type());
   STD_TORCH_CHECK(wanted.size() == 2, op, ": expected two values of wanted");
-  for (const Tensor* one : {&grad, products.has_value() ? &*products : &grad}) {
-    STD_TORCH_CHECK(one->device() == x.device() && one->scalar_type() == dtype, op,
+  for (const Tensor* tensor : {&grad, products.has_value() ? &*products : &grad}) {
+    STD_TORCH_CHECK(tensor->device() == x.device() && tensor->scalar_type() == dtype, op,
                     ": expected grad and products on the device of x, in float32 (float64 for float64)");
   }
   STD_TORCH_CHECK(grad.numel() == form.N * form.O * form.L, op, ": expected grad of the shape of the output");

@@ -1,5 +1,5 @@
-// A Factorized Bilinear form as its arguments describe it: checks, portions of images and classes, and the tensors that
-// both directions compute from the map and the weight.
+// The arguments of a Factorized Bilinear form: their checks, portions of images and classes, and the tensors that both
+// directions compute from the map and the weight.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace fbn {
 
-// What the arguments say: D = C / groups * kh * kw weights of a factor, `each` classes of a group.
+// Sizes of a form. A factor has D = C / groups * kh * kw weights, a group has `each` classes.
 struct Form {
   Window window;
   int64_t N, C, O, K, D, L, groups, each;
@@ -45,8 +45,8 @@ inline Form read_form(const char* op, const Tensor& x, const Tensor& weight, con
   return form;
 }
 
-// Images and classes at a time: columns of the images, and products of the classes with them, each in half of the L2
-// cache; but enough of either for an efficient product.
+// Numbers of images and of classes in a portion. The columns of the images fit into half of the L2 cache, and so do the
+// products of the classes with them, unless a matrix product of this size would be inefficient.
 struct Portions {
   int64_t images, classes;
 };
@@ -63,7 +63,7 @@ inline Portions plan(const Tensor& x, const Form& form, int64_t bytes_per_value)
   return {images, equal_parts(form.each, std::max(cache / product_bytes, LEAST_ROWS / form.K))};
 }
 
-// S of a scale [K] or [N, K] for n images, and its values for those from `start` on.
+// S of a scale [K] or [N, K] for n images, and the scale of the images from `start` on.
 template <typename A>
 std::tuple<int64_t, Scale<A>> scale_of(const std::optional<Tensor>& scale, int64_t K, int64_t start, int64_t n) {
   if (!scale.has_value()) {
@@ -85,7 +85,7 @@ inline std::optional<Tensor> read_scale(const char* op, const std::optional<Tens
   return torch::stable::contiguous(torch::stable::to(*scale, accumulation_dtype(x.scalar_type())));
 }
 
-// Rows of a tensor [a, b, c] as one matrix of a batch of one: [1, a * b, c].
+// [a, b, c] -> [1, a * b, c]: a batch of a single matrix.
 inline Tensor as_matrix(const Tensor& tensor) {
   return torch::stable::view(tensor, {1, tensor.size(0) * tensor.size(1), tensor.size(2)});
 }

@@ -1,6 +1,6 @@
 // Kernels of the Factorized Bilinear form around its matrix products, for o classes, K factors and M = n * L positions:
-// the sum of squared products, the products' gradient, and what the diagonal takes away from either. Rows are the
-// grid's second dimension; neighbouring threads take neighbouring positions or weights.
+// the sum of squared products, the products' gradient, and the subtraction of the diagonal from both. Rows are the
+// grid's second dimension; neighbouring threads work on neighbouring positions or weights.
 //
 // The scale s is one value for each factor (a single group of samples, S = 1), one for each factor and sample (S = n),
 // or null for 1. Position m belongs to group m / (M / S).
@@ -10,7 +10,7 @@
 
 namespace fbn {
 
-// s of factor k, in the first group of samples or another.
+// s of factor k in a group of samples.
 template <typename A>
 struct Scale {
   const A* values;
@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   }
 }
 
-// out[n, class, l] = sum over k of s y^2, less the diagonal [S, classes, M / S] unless that is null. y is
-// [classes, K, M] with `pitch` values from row to row; out has O classes.
+// out[n, class, l] = sum over k of s y^2, minus the diagonal [S, classes, M / S] unless it is null. y is
+// [classes, K, M], its rows `pitch` values apart; out has O classes.
 template <typename A>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     sum_squares_kernel(const A* __restrict__ y, int64_t pitch, Scale<A> s, const A* __restrict__ diagonal, int64_t S,
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   }
 }
 
-// p[class, k, m] = 2 g s y, the gradient of y, of which y has `pitch` values from row to row. p may be y.
+// p[class, k, m] = 2 g s y, the gradient of y, whose rows are `pitch` values apart. p may be y.
 template <typename A, typename P>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     product_gradient_kernel(const A* y, int64_t pitch, Scale<A> s, const A* __restrict__ doubled, int64_t S,
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   }
 }
 
-// sum[d, m] = part[d, m] - x again[group, d, m], added to what is there unless `first`; again may be null.
+// sum[d, m] = part[d, m] - x again[group, d, m] if `first`, else sum[d, m] += the same; a null again is 0.
 template <typename P, typename A>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     add_columns_kernel(const A* __restrict__ part, const P* __restrict__ columns, const A* __restrict__ again,
@@ -121,8 +121,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   }
 }
 
-// sum[class, k, d] = part - f (sum over groups of s moments[group, class, d]), added to what is there unless `first`;
-// moments may be null.
+// sum[class, k, d] = part - f (sum over groups of s moments[group, class, d]) if `first`, else sum += the same; null
+// moments are 0.
 template <typename P, typename A>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     add_weights_kernel(const A* __restrict__ part, const P* __restrict__ f, const A* __restrict__ moments, Scale<A> s,

@@ -1,5 +1,5 @@
-// Convolution as matrix products: the windows of a map [n, C, H, W] as columns [C * kh * kw, n * L], and back. A window
-// is what one of the L = h * w output positions sees.
+// Convolution as matrix products: the windows of a map [n, C, H, W] as columns [C * kh * kw, n * L], and back. Each of
+// the L = h * w output positions has a window.
 #pragma once
 
 #include "cuda/batched_product.cuh"
@@ -21,12 +21,12 @@ struct Window {
   __host__ __device__ int64_t taps() const { return kernel[0] * kernel[1]; }
   __host__ __device__ int64_t positions() const { return output[0] * output[1]; }
 
-  // Input coordinate that a tap sees from an output coordinate, or -1 in the padding.
+  // Input coordinate of a tap of an output coordinate; negative in the padding.
   __host__ __device__ int64_t seen(int axis, int64_t at, int64_t tap) const {
     const int64_t from = at * stride[axis] - padding[axis] + tap * dilation[axis];
     return from < input[axis] ? from : -1;
   }
-  // Output coordinate from which a tap sees an input coordinate, or -1 if there is none.
+  // Output coordinate whose tap has this input coordinate, or -1 if there is none.
   __host__ __device__ int64_t seen_from(int axis, int64_t at, int64_t tap) const {
     const int64_t shifted = at + padding[axis] - tap * dilation[axis];
     const bool exists = shifted >= 0 && shifted % stride[axis] == 0 && shifted / stride[axis] < output[axis];
@@ -46,8 +46,8 @@ struct MapLayout {
   }
 };
 
-// columns[(c, i, j), n * L + l] = the value that tap (i, j) of position l sees in channel c, 0 in the padding; squares
-// (unless null) = its square. A thread keeps its column.
+// columns[(c, i, j), n * L + l] = the value of channel c at tap (i, j) of position l, 0 in the padding; squares (unless
+// null) = its square. A thread works on a single column.
 template <typename T, typename P, typename A>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     columns_kernel(const T* __restrict__ x, MapLayout at, Window window, int64_t C, int64_t M, P* __restrict__ columns,
@@ -69,7 +69,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
   }
 }
 
-// x_grad[n, c, y, x] = the sum of columns[(c, i, j), n * L + l] over the taps (i, j) and positions l that see it.
+// x_grad[n, c, y, x] = the sum of columns[(c, i, j), n * L + l] over the taps (i, j) and positions l whose value is
+// x[n, c, y, x].
 template <typename T, typename A>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     fold_kernel(const A* __restrict__ columns, MapLayout to, Window window, int64_t N, int64_t C,

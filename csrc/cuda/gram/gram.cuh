@@ -6,9 +6,9 @@
 
 namespace fbn {
 
-// Images per portion, so that what one portion writes and reads again stays in half of the L2 cache; but never so few
-// that their Gram matrices hold less than one 128 x 128 tile of work for each multiprocessor. All portions are about
-// equal.
+// Images per portion: few enough that the data which a portion writes and reads again, `bytes_per_image` for each
+// image, stays in half of the L2 cache, but enough for a 128 x 128 tile of their Gram matrices for each multiprocessor.
+// All portions are about equal.
 inline int64_t images_per_portion(const Tensor& x, int64_t bytes_per_image) {
   const int64_t N = x.size(0), C = x.size(1);
   const int64_t cache = device_attribute(x, cudaDevAttrL2CacheSize) / 2 / bytes_per_image;
@@ -21,7 +21,7 @@ inline int64_t images_per_portion(const Tensor& x, int64_t bytes_per_image) {
 struct Layout {
   int64_t image, channel, position;
 
-  // The stride of a single position means nothing: 0, so that one position in any layout counts as channels last.
+  // The stride of a single position is arbitrary. It is set to 0, so that channels_last() does not depend on it.
   explicit Layout(const Tensor& x)
       : image(x.stride(0)), channel(x.stride(1)), position(x.size(2) == 1 ? 0 : x.stride(2)) {}
 
@@ -40,8 +40,8 @@ inline Tensor empty_map(const Tensor& like, ScalarType dtype) {
   return torch::stable::new_empty(like, {N, C, L}, dtype);
 }
 
-// The power of two that brings values up to `bound` to at most 2^14: within float16's range, whose normal values then
-// reach down to 2^-28 of the bound. A bound so small that the power would overflow is below float16 anyway.
+// The power of two that scales `bound` into [2^13, 2^14), within float16's range: values down to about 2^-28 of the
+// bound are then normal float16 values. The power is at most 2^100, so that it does not overflow for a tiny bound.
 template <typename A>
 __host__ __device__ inline A float16_scale(A bound) {
   const bool finite = bound > A(0) && !isinf(bound);
@@ -51,8 +51,8 @@ __host__ __device__ inline A float16_scale(A bound) {
 
 constexpr int RESCALE_WARPS = 8;
 
-// result = outer[image] * product, for gradients that need a scale beyond what the product carried. In place, an image
-// whose scale is 1 costs one read. One warp for each channel, or for each position of a channels_last map.
+// result = outer[image] * product, for the part of a gradient's scale that is not in the product's factors. In place,
+// an image whose scale is 1 is left alone. A warp works on a channel, or on a position of a channels_last map.
 template <typename From, typename To, typename A>
 __global__ void rescale_kernel(const From* product, Layout from, To* result, Layout to, const A* outer, int64_t C,
                                int64_t L) {

@@ -14,7 +14,7 @@ def kernels() -> None:
 
 def test_it_is_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBN_CPU_CAPABILITY", "sse9")
-    with pytest.raises(RuntimeError, match="is default, avx2, avx512 or avx512_bf16, got sse9"):
+    with pytest.raises(RuntimeError, match="must be default, avx2, avx512 or avx512_bf16, got sse9"):
         bilinear_pool(torch.ones(1, 2, 3))
     monkeypatch.setenv("FBN_CPU_CAPABILITY", "default")
     bilinear_pool(torch.ones(1, 2, 3))
