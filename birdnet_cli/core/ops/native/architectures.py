@@ -1,4 +1,4 @@
-"""GPU architectures: which ones a library is compiled for, and how nvcc is told."""
+"""The GPU architectures that a library is compiled for, and nvcc's flags for them."""
 
 import os
 import re
@@ -12,34 +12,34 @@ __all__ = ["MINIMUM", "choose_architectures", "code_flags", "old_devices", "pars
 
 # The kernels use bfloat16 tensor cores and asynchronous copies, which begin with Ampere.
 MINIMUM = (8, 0)
-# What a prebuilt library carries; the last one's PTX serves whatever comes after it.
+# The architectures of a prebuilt library; newer GPUs run the PTX of the last.
 WHEEL = ("8.0", "8.6", "8.9", "9.0", "10.0+PTX")
 
 NAMES = {"ampere": "8.0;8.6", "ada": "8.9", "hopper": "9.0", "blackwell": "10.0;12.0"}
 
 
 def choose_architectures(available: frozenset[str], *, portable: bool) -> tuple[str, ...]:
-    """Return what TORCH_CUDA_ARCH_LIST asks for, else this machine's GPUs, else `WHEEL` as far as nvcc knows it.
+    """Return those in TORCH_CUDA_ARCH_LIST, else of this machine's GPUs, else those of `WHEEL` that are available.
 
     Args:
         available: the names that `nvcc --list-gpu-arch` prints, such as `compute_90`.
-        portable: pass over this machine's GPUs.
+        portable: ignore this machine's GPUs.
 
     Raises:
         UsageError: TORCH_CUDA_ARCH_LIST is not a list of architectures.
-        KernelError: it has none from 8.0 on.
+        KernelError: TORCH_CUDA_ARCH_LIST has no architecture from 8.0 on.
     """
     wanted = os.environ.get("TORCH_CUDA_ARCH_LIST", "")
     if wanted.strip():
         # The variable is shared with other packages, which may support older GPUs too.
-        chosen = tuple(one for one in parse_architectures(wanted) if _capability(one) >= MINIMUM)
+        chosen = tuple(name for name in parse_architectures(wanted) if _capability(name) >= MINIMUM)
         if not chosen:
             raise KernelError(f"TORCH_CUDA_ARCH_LIST={wanted} has no architecture from 8.0 on", "add one, or unset it")
         return chosen
     if not portable and torch.cuda.is_available():
         present = {torch.cuda.get_device_capability(index) for index in _indices()}
         return tuple(f"{major}.{minor}" for major, minor in sorted(present))
-    known = [one for one in WHEEL if f"compute_{_number(one)}" in available]
+    known = [name for name in WHEEL if f"compute_{_number(name)}" in available]
     return (*known[:-1], known[-1].removesuffix("+PTX") + "+PTX") if known else WHEEL
 
 
@@ -52,8 +52,8 @@ def parse_architectures(text: str) -> tuple[str, ...]:
     chosen: dict[str, None] = {}
     for word in re.split(r"[;,\s]+", text.strip(";, \n")):
         name, plus, _ = word.partition("+")
-        for one in NAMES.get(name.lower(), name).split(";"):
-            match = re.fullmatch(r"(?:sm_|compute_)?(\d+)\.?(\d)([af]?)", one)
+        for architecture in NAMES.get(name.lower(), name).split(";"):
+            match = re.fullmatch(r"(?:sm_|compute_)?(\d+)\.?(\d)([af]?)", architecture)
             if match is None or word[len(name) :] not in ("", "+PTX"):
                 raise UsageError(f"GPU architecture '{word}': expected such as 8.0, 9.0a, 10.0+PTX or sm_80")
             major, minor, variant = match.groups()
@@ -68,15 +68,15 @@ def code_flags(architectures: Iterable[str], available: frozenset[str]) -> tuple
         KernelError: this nvcc does not know one of the architectures, or it is older than 8.0.
     """
     flags = []
-    for one in architectures:
-        number = _number(one)
-        if f"compute_{number.rstrip('af')}" not in available or _capability(one) < MINIMUM:
+    for architecture in architectures:
+        number = _number(architecture)
+        if f"compute_{number.rstrip('af')}" not in available or _capability(architecture) < MINIMUM:
             known = ", ".join(sorted(name.removeprefix("compute_") for name in available))
             raise KernelError(
-                f"GPU architecture {one}: expected one from 8.0 on that this nvcc knows ({known})",
+                f"GPU architecture {architecture}: expected one from 8.0 on that this nvcc knows ({known})",
                 "choose others with TORCH_CUDA_ARCH_LIST, or install a newer nvcc",
             )
-        kinds = ("sm", "compute") if one.endswith("+PTX") else ("sm",)
+        kinds = ("sm", "compute") if architecture.endswith("+PTX") else ("sm",)
         flags += [f"-gencode=arch=compute_{number},code={kind}_{number}" for kind in kinds]
     return tuple(flags)
 

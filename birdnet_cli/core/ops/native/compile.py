@@ -1,4 +1,4 @@
-"""A plan -> a library: ninja runs in a temporary sibling, which becomes the finished folder by one rename."""
+"""A plan -> a library: ninja runs in a temporary sibling folder, which a rename turns into the finished folder."""
 
 import contextlib
 import hashlib
@@ -27,12 +27,12 @@ ENDING_SECONDS = 10
 def obtain_library(plan: BuildPlan, announce: Callable[[str], object]) -> BuiltLibrary:
     """Return the library at a plan's address, building it into the store if it is not there.
 
-    Two processes may build the same library at once: the first rename wins, and both use what it left. A process that
-    is killed leaves a temporary folder which a later build removes; there is no lock that could stay behind.
+    Two processes may build the same library at once: the first rename wins, and both use its library. A killed process
+    leaves a temporary folder, which a later build removes, and no lock.
 
     Args:
         plan: what to build.
-        announce: gets one line before a compilation, which takes seconds.
+        announce: called with a line of text before a compilation, which takes seconds.
 
     Raises:
         KernelError: the compiler fails, or the store cannot be written.
@@ -53,7 +53,7 @@ def _compile(plan: BuildPlan) -> BuiltLibrary:
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder)
         if target.is_dir():
-            # Damaged: a crash of the machine, or a hand.
+            # The library or its record is damaged, by a crash of the machine for instance.
             discard(target)
         with temporary_sibling(target) as temporary:
             _run_build(plan, temporary)
@@ -98,7 +98,7 @@ def _run_build(plan: BuildPlan, folder: Path) -> None:
 
 
 def _ninja_file(plan: BuildPlan, name: str) -> str:
-    # Every path in it is below the folder that it lies in, and free of blanks unless a source's own name has some.
+    # Paths are relative to the folder of the ninja file, so that blanks can come from names of sources alone.
     objects = {unit: f"{unit}.o" for unit in plan.sources.units}
     builds = [f"build {_escape(output)}: compile {_escape(unit)}" for unit, output in objects.items()]
     return "\n".join([
@@ -127,7 +127,7 @@ def _run_ninja(plan: BuildPlan, folder: Path) -> str:
     try:
         output, _ = process.communicate()
     except BaseException:
-        # ninja ends its compilers when it is asked to end, and leaves them running when it is killed.
+        # On SIGTERM, ninja ends its compilers; on SIGKILL, it would leave them running.
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=ENDING_SECONDS)
@@ -136,7 +136,7 @@ def _run_ninja(plan: BuildPlan, folder: Path) -> str:
         raise
     if process.returncode != 0:
         reason = f"{plan.tool} fails to compile the {plan.sources.device} kernels"
-        raise KernelError(reason, "fbn kernels build shows all that it says", log=_what_compilers_said(output))
+        raise KernelError(reason, "fbn kernels build shows all that it says", log=_compiler_output(output))
     return output
 
 
@@ -149,8 +149,8 @@ def _jobs() -> list[str]:
     return ["-j", text]
 
 
-def _what_compilers_said(output: str) -> str:
-    # ninja adds the name of what failed, the whole command on a line of its own, and a last word.
+def _compiler_output(output: str) -> str:
+    # ninja adds a line FAILED with the target, a line with the whole command, and a last line of its own.
     lines = iter(output.splitlines())
     kept = []
     for line in lines:

@@ -15,7 +15,7 @@ __all__ = ["CudaToolkit", "find_cuda_toolkit"]
 
 DEFAULT = Path("/usr/local/cuda/bin/nvcc")
 VARIABLES = ("CUDA_HOME", "CUDA_PATH")
-# What PyTorch does not install itself; cuda_fp16.h includes a header of CCCL's.
+# The packages that PyTorch does not depend on; cuda_fp16.h includes a header of CCCL's.
 PACKAGES = ("nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-cccl")
 HEADERS = ("include", "include/cccl")
 
@@ -28,7 +28,7 @@ class CudaToolkit:
         nvcc: the program.
         version: such as `13.0.88`.
         origin: how it was found: `CUDA_HOME`, `PATH`, `pip` or the default folder.
-        includes: folders with headers that nvcc does not look into by itself.
+        includes: folders of headers that nvcc does not search by default.
         runtime: the libcudart of pip's packages, which PyTorch loads, or None to leave it to nvcc.
     """
 
@@ -42,7 +42,7 @@ class CudaToolkit:
 def find_cuda_toolkit(cuda: str) -> CudaToolkit:
     """Return the first toolkit whose major version is PyTorch's.
 
-    A toolkit that CUDA_HOME names is the only candidate: it is refused rather than passed over.
+    A toolkit that CUDA_HOME names is the only candidate: if it is unusable, no other toolkit is tried.
 
     Args:
         cuda: the CUDA version of PyTorch, such as `13.0`.

@@ -1,4 +1,4 @@
-"""Folders of the store that come and go: temporary siblings, what dead builders left of them, and cleaning it all."""
+"""Temporary folders of the store, the removal of those that dead builders left, and of the whole store."""
 
 import contextlib
 import fcntl
@@ -14,11 +14,11 @@ from birdnet_cli.core.ops.native.store import store_folder
 
 __all__ = ["clean_store", "discard", "publish", "remove_abandoned", "temporary_sibling"]
 
-# Locked by a builder as long as it lives: the kernel drops the lock of a process that dies.
+# A file that a builder keeps locked; the operating system drops the lock when the process ends, however it ends.
 OWNER = "owner"
-# A builder may need this long from making its folder to locking it.
+# The longest time that a builder may take from making its folder to locking it.
 STARTING_SECONDS = 60
-# Where a file system has no locks, nothing says whether a builder lives; no build takes a day.
+# Age from which a folder counts as abandoned on a file system without locks; no build takes a day.
 FORGOTTEN_SECONDS = 86_400
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{32}\.tmp")
@@ -59,16 +59,16 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def discard(target: Path) -> None:
-    """Remove a finished folder, so that at no moment half of it is there under its name."""
+    """Remove a finished folder: rename it first, so that its name never refers to half of its files."""
     with temporary_sibling(target) as old, contextlib.suppress(FileNotFoundError):
         target.rename(old / "discarded")
 
 
 def clean_store() -> tuple[int, int]:
-    """Remove every finished library, and what dead builders left; nothing else in the folder is touched.
+    """Remove every finished library and the folders of dead builders, and no other file.
 
     Returns:
-        The number of libraries and of their bytes.
+        The number of libraries removed, and their size in bytes.
     """
     folder = store_folder()
     found = [path for path in _folders(folder) if FINISHED.fullmatch(path.name)]
@@ -95,7 +95,7 @@ def _is_abandoned(path: Path) -> bool:
             return False
         owner = os.open(path / OWNER, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
-        # Removed by another builder meanwhile, or not ours to remove.
+        # Another builder has removed it meanwhile, or this process has no permission.
         return False
     try:
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
-"""Load each device's kernels at most once per process: prebuilt, else built before, else built now, else not at all.
+"""Load each device's kernels at most once per process: prebuilt, else built before, else built now.
 
-FBN_OPS decides: `auto` runs the reference where no kernels can be had, and says so once; `native` makes that an error;
-`reference` neither looks for kernels nor builds any.
+FBN_OPS chooses: with `auto` the reference runs where no kernels can be loaded, after a warning; with `native` that is
+an error; with `reference` kernels are neither looked for nor built.
 """
 
 import logging
@@ -33,14 +33,14 @@ _locks: dict[int, threading.RLock] = {}
 
 @dataclass(frozen=True, slots=True)
 class KernelState:
-    """What came of one device's kernels in this process.
+    """The state of a device's kernels in this process.
 
     Attributes:
         device: `cpu` or `cuda`.
-        library: what is loaded, or None.
-        plan: what the first use of an op will build, where it is neither built nor tried yet.
-        reason: why nothing is loaded.
-        error: what went wrong, if it is that.
+        library: the loaded library, or None.
+        plan: the build that the first use of an op will start, if it was neither built nor tried yet.
+        reason: why no library is loaded.
+        error: the error that is this reason, or None for another reason.
     """
 
     device: str
@@ -54,17 +54,17 @@ def load_kernels(device: str) -> KernelState:
     """Load a device's kernels if this process has not tried yet, building them where need be.
 
     Args:
-        device: a device type; those without kernels are answered at once.
+        device: a device type, also one for which there are no kernels.
 
     Raises:
-        KernelError: FBN_OPS=native, and there are none to be had.
-        UsageError: FBN_OPS, FBN_CPU_CAPABILITY, MAX_JOBS or TORCH_CUDA_ARCH_LIST has a value that means nothing.
+        KernelError: FBN_OPS=native, and no kernels can be loaded.
+        UsageError: FBN_OPS, FBN_CPU_CAPABILITY, MAX_JOBS or TORCH_CUDA_ARCH_LIST has an invalid value.
     """
     if device not in DEVICES:
         return KernelState(device, reason="there are kernels for cpu and cuda only")
     mode = read_mode()
     _check_capability()
-    # A forked child must not wait for a thread that exists in its parent only: it has a lock of its own.
+    # A lock for each process: a forked child would wait forever for a lock that a thread of its parent held.
     with _locks.setdefault(os.getpid(), threading.RLock()):
         state = _states.get(device)
         is_new = state is None
@@ -79,9 +79,9 @@ def load_kernels(device: str) -> KernelState:
 
 
 def inspect_kernels(device: str) -> KernelState:
-    """Return what this process has loaded, or what the first use of an op would come to; nothing is built.
+    """Return the state of this process, or the state that the first use of an op would lead to; nothing is built.
 
-    Libraries that are there already are loaded, so that the dispatcher can be asked what they hold.
+    Libraries that are built already are loaded, so that the dispatcher knows their ops.
     """
     with _locks.setdefault(os.getpid(), threading.RLock()):
         state = _states.get(device) or _settle(device, read_mode(), build=False)
@@ -119,7 +119,7 @@ def read_mode() -> str:
 
 
 def _check_capability() -> None:
-    # The kernels read it themselves; said here, a slip is one line.
+    # The kernels check it too; checked here, a wrong value is reported without a traceback.
     wanted = os.environ.get("FBN_CPU_CAPABILITY")
     if wanted and wanted not in CAPABILITIES:
         raise UnknownNameError("FBN_CPU_CAPABILITY", wanted, CAPABILITIES)
@@ -136,7 +136,7 @@ def _settle(device: str, mode: str, *, build: bool) -> KernelState:
 
 
 def _find_obstacle(device: str) -> str:
-    # What no compiler can mend.
+    # The reason why kernels could not run here even if they were compiled.
     if sys.platform != "linux":
         return f"kernels are built on Linux only, this is {sys.platform}"
     if device == "cpu":
@@ -173,5 +173,5 @@ def _find_built(device: str, *, build: bool) -> KernelState:
     plan = plan_build(sources)
     if not build and find_built(plan.address, device) is None:
         return KernelState(device, plan=plan, reason=f"by {plan.tool}")
-    # A warning only so that it is seen: an unannounced wait of seconds would look like a hang.
+    # At level warning so that it is shown by default: a silent wait of seconds would look like a hang.
     return KernelState(device, library=open_library(obtain_library(plan, logger.warning)))

@@ -1,4 +1,4 @@
-"""One build, planned: the commands, what they read, and the address that follows from both."""
+"""The plan of a build: its commands, the files that they read, and the address computed from both."""
 
 import hashlib
 import json
@@ -21,13 +21,13 @@ from birdnet_cli.core.ops.native.toolchain import find_compiler
 
 __all__ = ["BuildPlan", "plan_build"]
 
-# Of everything that the compiler reads and says, the address covers all but the folders of this machine. The version
-# stands for what is not in `BuildPlan`: the form of the ninja file and of the finished folder.
+# Part of the address: to be changed with the format of the ninja file or of the finished folder, which `BuildPlan` does
+# not describe.
 FORMAT = "1"
 # PyTorch's stable ABI as of 2.11: a library runs with that version and every later one, and with any Python.
 STABLE_ABI = "-DTORCH_TARGET_VERSION=0x020b000000000000"
-# gcc 12 takes its own `_mm256_undefined_ps` for a mistake. The last two flags are how PyTorch itself is compiled: they
-# change no value, and let a loop of square roots be vectorised.
+# gcc 12 warns about its own `_mm256_undefined_ps`. PyTorch itself is compiled with the last two flags: they change no
+# value, and let the compiler vectorise a loop of square roots.
 CPU_FLAGS = (
     "-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-uninitialized",
     "-fno-math-errno", "-fno-trapping-math",
@@ -36,7 +36,7 @@ CUDA_FLAGS = (
     "-std=c++20", "-O3", "-DUSE_CUDA", "--expt-relaxed-constexpr",
     "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra",
 )  # fmt: skip
-# Without the second, a symbol that no library has would be found out only where the library is loaded.
+# Without --no-undefined, a missing symbol would be an error only when the library is loaded.
 CPU_LINK_FLAGS = ("-shared", "-Wl,--no-undefined")
 CPU_LIBRARIES = ("-ltorch_cpu", "-ltorch")
 # nvcc links, because it knows where its runtime is. The runtime is shared with PyTorch: a library for another CUDA
@@ -47,17 +47,19 @@ CUDA_LIBRARIES = (*CPU_LIBRARIES, "-ltorch_cuda", "-lc10_cuda")
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What is compiled, how, and with what.
+    """The sources, tools and commands of a build.
+
+    The address depends on all of them but the folders of this machine.
 
     Attributes:
         sources: the files.
         flags: of the compiler; part of the address.
-        tools: the compilers' own words; part of the address.
+        tools: name and version of each compiler, as it prints them; part of the address.
         compile: the command that compiles a unit, without input and output, with this machine's folders.
         link: the command that makes the library, up to its inputs and output.
-        libraries: what follows them.
+        libraries: the end of that command, the libraries to link.
         links: names of symbolic links that the build folder needs, and their targets.
-        architectures: of GPUs, for people.
+        architectures: of GPUs, to be shown.
     """
 
     sources: KernelSources
@@ -79,21 +81,21 @@ class BuildPlan:
 
     @property
     def tool(self) -> str:
-        """The compiler, for people."""
+        """Name and version of the compiler, to be shown."""
         return self.tools[-1]
 
 
 def plan_build(
     sources: KernelSources, *, architectures: tuple[str, ...] | None = None, portable: bool = False
 ) -> BuildPlan:
-    """Find the tools for a device's library and write down how they are called.
+    """Find the tools for a device's library and compose their commands.
 
     FBN_CXXFLAGS adds flags to the compilation and the linking of the CPU library: sanitizers, debug information.
 
     Args:
         sources: of one device.
         architectures: of GPUs, such as `9.0+PTX`; None is `choose_architectures`.
-        portable: for other machines than this one.
+        portable: compile for the GPUs of other machines too, not only of this machine.
 
     Raises:
         KernelError: a tool is missing or of the wrong version.

@@ -1,4 +1,4 @@
-"""The kernels' sources: where they are, which files make up a device's library, and what those files hold."""
+"""The kernels' sources: their folder, the files of a device's library, and the ops that these files implement."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 __all__ = ["DEVICES", "PACKAGE", "KernelSources", "find_source_folder", "read_sources"]
 
-# device type -> suffix of its translation units; each device's are compiled into one library.
+# device type -> suffix of its translation units, which are compiled into the device's library.
 DEVICES = {"cpu": ".cpp", "cuda": ".cu"}
 
 # The folder of `birdnet_cli` itself: prebuilt libraries and an installation's sources are in it.
@@ -21,8 +21,8 @@ class KernelSources:
 
     Attributes:
         device: `cpu` or `cuda`.
-        files: path below the source folder, with `/`, -> content. They are read once, so that what is compiled is
-            what its address was computed from, whoever edits the files meanwhile.
+        files: path below the source folder, with `/`, -> content. Files are read once, so that the library is compiled
+            from the same content as its address, even if a file is edited meanwhile.
     """
 
     device: str

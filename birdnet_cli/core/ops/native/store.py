@@ -1,4 +1,4 @@
-"""Finished libraries on disk: `<user cache>/ops/<address>/`, each with a record of how it was made."""
+"""Finished libraries on disk: `<user cache>/ops/<address>/`, each with a record of how it was built."""
 
 import hashlib
 import json
@@ -14,17 +14,17 @@ __all__ = ["BuiltLibrary", "find_built", "find_prebuilt", "library_name", "recor
 
 @dataclass(frozen=True, slots=True)
 class BuiltLibrary:
-    """A library and what it was made with.
+    """A library and how it was built.
 
     Attributes:
         path: the `.so` file.
         device: `cpu` or `cuda`.
-        tool: the compiler, for people.
+        tool: name and version of the compiler.
         flags: of the compiler.
         architectures: of GPUs.
-        cuda: the version of CUDA that PyTorch was built with, where the library is for a GPU.
-        seconds: that the build took.
-        log: what the compiler wrote: warnings.
+        cuda: for a GPU's library, the version of CUDA that PyTorch was built with.
+        seconds: duration of the build.
+        log: the compiler's output, such as warnings.
         sha256: of the file.
     """
 
@@ -50,7 +50,7 @@ def library_name(device: str) -> str:
 
 
 def record_name(device: str) -> str:
-    """Return the name of the file beside the library that says how it was made."""
+    """Return the file name of the record that lies beside the library."""
     return f"_C_{device}.json"
 
 
@@ -61,7 +61,7 @@ def store_folder() -> Path:
 
 
 def find_built(address: str, device: str) -> BuiltLibrary | None:
-    """Return the library at an address, or None where there is none or its bytes are not those that were built."""
+    """Return the library at an address, or None if there is none, or if its file was changed or damaged."""
     return _read(store_folder() / address, device)
 
 
@@ -79,5 +79,5 @@ def _read(folder: Path, device: str) -> BuiltLibrary | None:
         library = BuiltLibrary(**fields | lists, path=path)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    # A file system that loses power may keep a file's name and lose its bytes.
+    # After a loss of power, a file may have its name and size but not its content.
     return library if hashlib.sha256(content).hexdigest() == library.sha256 else None

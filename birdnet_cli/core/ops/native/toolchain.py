@@ -1,4 +1,4 @@
-"""The C++ compiler and ninja: found, and described well enough to tell two of them apart."""
+"""Find the C++ compiler and its version, and ninja."""
 
 import os
 import shlex
@@ -20,8 +20,8 @@ class Compiler:
     """A C++ compiler.
 
     Attributes:
-        command: how it is called; more than one word where CXX names a wrapper, such as `ccache g++`.
-        version: the first line that it says about itself.
+        command: the words that call it, several if CXX names a wrapper, such as `ccache g++`.
+        version: the first line of its `--version`.
     """
 
     command: tuple[str, ...]
@@ -71,10 +71,10 @@ def find_ninja() -> str:
 
 
 def ask_version(*command: str | Path, remedy: str) -> str:
-    """Return what `command --version` writes.
+    """Return the output of `command --version`.
 
     Raises:
-        KernelError: it does not run, fails, or says nothing.
+        KernelError: it does not run, fails, or writes nothing.
     """
     name = shlex.join(map(str, command))
     try:

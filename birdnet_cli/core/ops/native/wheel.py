@@ -23,7 +23,7 @@ LIBRARY_MODE = 0o100755 << 16
 
 
 def find_wheel(path: Path) -> Path:
-    """Return the wheel at `path`, or the only one of fbn in that folder which is for any platform.
+    """Return the wheel at `path`, or, if `path` is a folder, its only wheel of fbn for any platform.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -41,10 +41,10 @@ def find_wheel(path: Path) -> Path:
 
 
 def read_wheel_sources(wheel: Path, device: str) -> KernelSources | None:
-    """Read a device's sources out of a wheel, so that its libraries are made of the sources beside them.
+    """Read a device's sources out of a wheel, so that its libraries are built from the sources in it.
 
     Returns:
-        None if it holds none for that device.
+        None if it holds no sources for that device.
 
     Raises:
         UsageError: not a wheel.
@@ -90,7 +90,7 @@ def _open(wheel: Path) -> zipfile.ZipFile:
 
 
 def _without_libraries(contents: Mapping[zipfile.ZipInfo, bytes]) -> dict[zipfile.ZipInfo, bytes]:
-    # Of an earlier run: a library whose sources have changed must not stay.
+    # Libraries of an earlier run, whose sources may have changed since, must not stay.
     ours = re.compile(rf"{PACKAGE.name}/_C_\w+\.(so|json)")
     return {info: content for info, content in contents.items() if not ours.fullmatch(info.filename)}
 
