@@ -10,10 +10,11 @@ from birdnet_cli.core.data.image import decode_image, read_image_file
 from birdnet_cli.core.data.layouts.folder import IMAGE_SUFFIXES
 from birdnet_cli.core.data.layouts.registry import list_formats, open_dataset
 from birdnet_cli.core.data.loading.evaluation_batches import EvaluationBatches
-from birdnet_cli.core.data.loading.loader import NO_DIGEST, Batch, Failure, cut_batches, load_batches
-from birdnet_cli.core.data.loading.order import epoch_order
+from birdnet_cli.core.data.loading.labelled_batches import LabelledBatch
+from birdnet_cli.core.data.loading.loader import NO_DIGEST, Batch, Failure, load_batches
+from birdnet_cli.core.data.loading.order import cut_batches, epoch_order
 from birdnet_cli.core.data.loading.sample_files import SampleFiles, read_sample
-from birdnet_cli.core.data.loading.training_batches import TrainingBatch, TrainingBatches
+from birdnet_cli.core.data.loading.training_batches import TrainingBatches
 from birdnet_cli.core.data.recordio.dataset import record_samples, split_location
 from birdnet_cli.core.data.recordio.reader import RecordReader
 from birdnet_cli.core.data.recordio.record import ImageRecord, unpack_image
@@ -34,11 +35,11 @@ __all__ = [
     "Failure",
     "ImageDataset",
     "ImageRecord",
+    "LabelledBatch",
     "RecordReader",
     "RecordWriter",
     "Sample",
     "SampleFiles",
-    "TrainingBatch",
     "TrainingBatches",
     "Transform",
     "assign_splits",

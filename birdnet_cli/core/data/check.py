@@ -9,6 +9,7 @@ from torch import Tensor
 
 from birdnet_cli.core.data.dataset import ImageDataset, enumerate_some
 from birdnet_cli.core.data.loading.loader import NO_DIGEST, load_batches
+from birdnet_cli.core.data.loading.order import cut_batches
 
 __all__ = ["DataReport", "check_dataset", "count_images"]
 
@@ -70,7 +71,7 @@ def check_dataset(dataset: ImageDataset, *, workers: int) -> DataReport:
         FbnError: a worker process died.
     """
     samples = dataset.samples
-    batches = [range(start, min(start + BATCH, len(samples))) for start in range(0, len(samples), BATCH)]
+    batches = cut_batches(range(len(samples)), size=BATCH)
     failures: list[tuple[str, str]] = []
     same: defaultdict[bytes, list[int]] = defaultdict(list)
     usable: Counter[int] = Counter()

@@ -13,6 +13,7 @@ from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.data.dataset import ImageDataset, Sample
 from birdnet_cli.core.data.image import MAX_SIDE, decode_image
 from birdnet_cli.core.data.list_file import read_list
+from birdnet_cli.core.data.loading.order import cut_batches
 from birdnet_cli.core.data.loading.reader_processes import read_batches
 from birdnet_cli.core.data.loading.sample_files import SampleFiles
 from birdnet_cli.core.data.recordio.dataset import CLASS_LIST
@@ -127,7 +128,7 @@ class _Encoder(Dataset[list["bytes | ImageError"]]):
 def _encode(
     samples: Sequence[Sample], resize: int | None, quality: int | None, workers: int
 ) -> Iterator[bytes | ImageError]:
-    batches = [range(start, min(start + BATCH, len(samples))) for start in range(0, len(samples), BATCH)]
+    batches = cut_batches(range(len(samples)), size=BATCH)
     for batch in read_batches(_Encoder(samples, resize, quality), batches=batches, workers=workers):
         yield from batch
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.loading.loader import Failure, load_batches
+from birdnet_cli.core.data.loading.order import cut_batches
 from birdnet_cli.core.data.transforms import Transform
 
 __all__ = ["DecodedImages"]
@@ -35,7 +36,7 @@ class DecodedImages:
         self.images = torch.zeros(len(samples), *transform.shape, dtype=torch.uint8)
         self.failures: dict[int, str] = {}
         size = max(1, BATCH_BYTES // self.bytes_needed(1, transform))
-        batches = [range(start, min(start + size, len(samples))) for start in range(0, len(samples), size)]
+        batches = cut_batches(range(len(samples)), size=size)
         for batch in load_batches(samples, transform=transform, batches=batches, workers=workers):
             self.images[[batch.indices[position] for position in batch.good]] = batch.images
             self.failures |= {batch.indices[failure.position]: failure.reason for failure in batch.failures}

@@ -4,8 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.loading.decoded_images import DecodedImages
-from birdnet_cli.core.data.loading.order import require_rank, shard_indices
-from birdnet_cli.core.data.loading.training_batches import MEMORY, TrainingBatch, label_tensor, read_parts
+from birdnet_cli.core.data.loading.labelled_batches import (
+    DECODED_BYTES,
+    LabelledBatch,
+    label_tensor,
+    load_labelled_batches,
+)
+from birdnet_cli.core.data.loading.order import cut_batches, require_rank, shard_indices
 from birdnet_cli.core.data.transforms import Transform
 from birdnet_cli.core.recipe import TransformSettings
 
@@ -39,7 +44,7 @@ class EvaluationBatches:
         workers: int,
         rank: int = 0,
         world_size: int = 1,
-        memory: int = MEMORY,
+        memory: int = DECODED_BYTES,
     ) -> None:
         require_rank(rank, world_size)
         self.samples = samples
@@ -47,19 +52,21 @@ class EvaluationBatches:
         self.workers = workers
         self.labels = label_tensor(samples)
         mine = shard_indices(len(samples), rank=rank, world_size=world_size)
-        self._parts = [list(mine[start : start + batch_size]) for start in range(0, len(mine), batch_size)]
+        self._parts = cut_batches(mine, size=batch_size)
         self._keep = DecodedImages.bytes_needed(len(mine), self.transform) <= memory
-        self._kept: list[TrainingBatch] = []
+        self._kept: list[LabelledBatch] = []
 
     def __len__(self) -> int:
         return len(self._parts)
 
-    def __iter__(self) -> Iterator[TrainingBatch]:
+    def __iter__(self) -> Iterator[LabelledBatch]:
         if self._kept:
             yield from self._kept
             return
-        read: list[TrainingBatch] = []
-        for batch in read_parts(self.samples, self.labels, self.transform, self._parts, workers=self.workers):
+        read: list[LabelledBatch] = []
+        for batch in load_labelled_batches(
+            self.samples, self.labels, self.transform, self._parts, workers=self.workers
+        ):
             if self._keep:
                 read.append(batch)
             yield batch

@@ -14,9 +14,9 @@ from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.image import decode_image
 from birdnet_cli.core.data.loading.reader_processes import read_batches
 from birdnet_cli.core.data.loading.sample_files import SampleFiles
-from birdnet_cli.core.errors import ImageError, UsageError
+from birdnet_cli.core.errors import ImageError
 
-__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "cut_batches", "load_batches"]
+__all__ = ["NO_DIGEST", "Batch", "Failure", "ImageTransform", "IndexedTransform", "load_batches"]
 
 NO_DIGEST = b"\0" * 32
 
@@ -76,17 +76,6 @@ class Batch:
     good: list[int]
     failures: list[Failure]
     digests: list[bytes]
-
-
-def cut_batches(rows: Sequence[int], *, size: int) -> list[Sequence[int]]:
-    """Return `rows` in batches of `size`, in order; the last batch may be smaller.
-
-    Raises:
-        UsageError: `size` is below 1.
-    """
-    if size < 1:
-        raise UsageError(f"expected a batch of 1 or more images, got {size}")
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def load_batches(

@@ -1,12 +1,25 @@
 """Which samples make up which batch, as functions of (seed, epoch) and of the process's rank."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from birdnet_cli.core.data.draws import draw_table
 from birdnet_cli.core.errors import UsageError
 
-__all__ = ["epoch_batches", "epoch_order", "require_rank", "shard_batch", "shard_indices"]
+__all__ = ["cut_batches", "epoch_batches", "epoch_order", "require_rank", "shard_batch", "shard_indices"]
+
+
+def cut_batches(rows: Sequence[int], *, size: int) -> list[Sequence[int]]:
+    """Return `rows` in batches of `size`, in order; the last batch may be smaller.
+
+    Raises:
+        UsageError: `size` is below 1.
+    """
+    if size < 1:
+        raise UsageError(f"expected a batch of 1 or more images, got {size}")
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -1,42 +1,24 @@
 """Samples -> augmented training batches uint8 [n, 3, S, S] with labels, exact from any step, shared among processes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from birdnet_cli.core.data.augmentation.augment import Augmentation, canvas_transform, cut_windows, draw_augmentations
 from birdnet_cli.core.data.dataset import Sample
 from birdnet_cli.core.data.loading.decoded_images import DecodedImages
-from birdnet_cli.core.data.loading.loader import Failure, load_batches
+from birdnet_cli.core.data.loading.labelled_batches import (
+    DECODED_BYTES,
+    LabelledBatch,
+    label_tensor,
+    load_labelled_batches,
+)
 from birdnet_cli.core.data.loading.order import epoch_batches, require_rank, shard_batch
-from birdnet_cli.core.data.transforms import Transform
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import AugmentSettings
 
-__all__ = ["MEMORY", "TrainingBatch", "TrainingBatches", "label_tensor", "read_parts"]
-
-MEMORY = 512 * 2**20
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingBatch:
-    """One process's part of one batch.
-
-    Attributes:
-        images: uint8 Tensor[n, 3, S, S], those that could be decoded.
-        labels: int64 Tensor[n].
-        indices: n indices into the samples.
-        failures: the samples of this part that could not be decoded; their `position` is the place in the part.
-    """
-
-    images: Tensor
-    labels: Tensor
-    indices: list[int]
-    failures: list[Failure]
+__all__ = ["TrainingBatches"]
 
 
 class TrainingBatches:
@@ -72,7 +54,7 @@ class TrainingBatches:
         workers: int,
         rank: int = 0,
         world_size: int = 1,
-        memory: int = MEMORY,
+        memory: int = DECODED_BYTES,
     ) -> None:
         require_rank(rank, world_size)
         if batch_size < 1 or batch_size % world_size:
@@ -95,7 +77,7 @@ class TrainingBatches:
         """Batches of an epoch: whole ones only, unless all samples together are less than one."""
         return max(1, len(self.samples) // self.batch_size)
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[TrainingBatch]:
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[LabelledBatch]:
         """Yield this process's part of each batch of an epoch from `start_step` on.
 
         Closing the iterator ends the worker processes.
@@ -117,7 +99,7 @@ class TrainingBatches:
         canvas = canvas_transform(self.transform)
         if canvas is None or DecodedImages.bytes_needed(n, canvas) > self.memory:
             augmentation = Augmentation(self.transform, seed=self.seed, epoch=epoch)
-            yield from read_parts(self.samples, self.labels, augmentation, parts, workers=self.workers)
+            yield from load_labelled_batches(self.samples, self.labels, augmentation, parts, workers=self.workers)
             return
         if self._decoded is None:
             self._decoded = DecodedImages(self.samples, transform=canvas, workers=self.workers)
@@ -125,46 +107,7 @@ class TrainingBatches:
         for part in parts:
             yield self._cut(self._decoded, part, draws)
 
-    def _cut(self, decoded: DecodedImages, part: list[int], draws: NDArray[np.float64]) -> TrainingBatch:
+    def _cut(self, decoded: DecodedImages, part: list[int], draws: NDArray[np.float64]) -> LabelledBatch:
         canvases, good, failures = decoded.select(part)
         images = cut_windows(canvases, draws[good], settings=self.transform)
-        return TrainingBatch(images, self.labels[good], good, failures)
-
-
-def read_parts(
-    samples: Sequence[Sample],
-    labels: Tensor,
-    transform: Transform | Augmentation,
-    parts: list[list[int]],
-    *,
-    workers: int,
-) -> Iterator[TrainingBatch]:
-    """Yield what `load_batches` reads of each part, with its labels.
-
-    Args:
-        samples: what `parts` refer to.
-        labels: int64 Tensor[n] of all samples.
-        transform: see `load_batches`.
-        parts: lists of indices.
-        workers: see `load_batches`.
-
-    Raises:
-        FbnError: a worker process died.
-    """
-    for batch in load_batches(samples, transform=transform, batches=parts, workers=workers):
-        good = [batch.indices[position] for position in batch.good]
-        yield TrainingBatch(batch.images, labels[good], good, batch.failures)
-
-
-def label_tensor(samples: Sequence[Sample]) -> Tensor:
-    """Return the labels of samples, int64 [n].
-
-    Raises:
-        UsageError: no sample, or an unlabelled one.
-    """
-    if not samples:
-        raise UsageError("expected at least one sample, got none")
-    labels = torch.tensor([sample.label for sample in samples])  # [n]
-    if labels.min() < 0:
-        raise UsageError("expected labelled samples, got one without a label")
-    return labels
+        return LabelledBatch(images, self.labels[good], good, failures)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Literal, NoReturn, cast
 
-from birdnet_cli.core.data import EvaluationBatches, Failure, TrainingBatch, TrainingBatches
+from birdnet_cli.core.data import EvaluationBatches, Failure, LabelledBatch, TrainingBatches
 from birdnet_cli.core.errors import DataError, TrainingInterruptedError
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.counters import Figures, Sums, TrainingState
@@ -94,7 +94,7 @@ class Trainer:
         state, steps = self.state, self.train.steps_per_epoch
         self.updater.prepare(frozen=epoch < self.settings.freeze_epochs)
         self.gauges.pace.start()
-        batches = cast(Generator[TrainingBatch], self.train.epoch(epoch, start_step=state.step - epoch * steps))
+        batches = cast(Generator[LabelledBatch], self.train.epoch(epoch, start_step=state.step - epoch * steps))
         with closing(batches):
             for batch in batches:
                 images = self._agree(batch)
@@ -120,7 +120,7 @@ class Trainer:
                 if self.settings.checkpoint_steps and state.step % self.settings.checkpoint_steps == 0:
                     self.records.checkpoint(state)
 
-    def _agree(self, batch: TrainingBatch) -> int:
+    def _agree(self, batch: LabelledBatch) -> int:
         # Before an update, so that every process stops at the same one.
         wish = self.interrupts.received is not None
         images, failed, wishes = self.processes.sum([len(batch.labels), len(batch.failures), wish])

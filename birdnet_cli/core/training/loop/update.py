@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from birdnet_cli.core.data import TrainingBatch, mix_targets
+from birdnet_cli.core.data import LabelledBatch, mix_targets
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.heads import reseed_drop_factors
 from birdnet_cli.core.recipe import FinetuneSettings
@@ -76,7 +76,7 @@ class Updater:
         if self.settings.compile:
             self._module = torch.compile(self._module)
 
-    def __call__(self, batch: TrainingBatch, *, epoch: int, step: int, images: int) -> Outcome:
+    def __call__(self, batch: LabelledBatch, *, epoch: int, step: int, images: int) -> Outcome:
         """Compute the gradient of a batch and, if all is finite, take one step.
 
         Args:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from birdnet_cli.core.data import EvaluationBatches, Failure, Sample, TrainingBatch, Transform, decode_image
-from birdnet_cli.core.data.loading import training_batches as module
+from birdnet_cli.core.data import EvaluationBatches, Failure, LabelledBatch, Sample, Transform, decode_image
+from birdnet_cli.core.data.loading import labelled_batches as module
 from birdnet_cli.core.recipe import AugmentSettings, TransformSettings
 
 
-def content(batches: Sequence[TrainingBatch]) -> list[object]:
+def content(batches: Sequence[LabelledBatch]) -> list[object]:
     return [(one.images.tolist(), one.labels.tolist(), one.indices, one.failures) for one in batches]
 
 

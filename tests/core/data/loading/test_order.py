@@ -3,9 +3,20 @@
 import numpy as np
 import pytest
 
-from birdnet_cli.core.data import epoch_order
+from birdnet_cli.core.data import cut_batches, epoch_order
 from birdnet_cli.core.data.loading.order import epoch_batches, require_rank, shard_batch, shard_indices
 from birdnet_cli.core.errors import UsageError
+
+
+def test_batches_are_cut_in_order_and_the_last_may_be_smaller() -> None:
+    assert [list(batch) for batch in cut_batches(range(3, 10), size=3)] == [[3, 4, 5], [6, 7, 8], [9]]
+    assert cut_batches([], size=3) == []
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batch_without_a_row_is_refused(size: int) -> None:
+    with pytest.raises(UsageError, match=f"expected a batch of 1 or more images, got {size}"):
+        cut_batches([1, 2], size=size)
 
 
 @pytest.mark.parametrize("n", [1, 2, 10, 1733])

@@ -1,4 +1,4 @@
-"""Training and evaluation batches: exact from any step, the same from memory and from files, shared without loss."""
+"""Training batches: exact from any step, the same from memory and from files, shared without loss."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,9 @@ import torch
 
 from birdnet_cli.core.data import (
     Augmentation,
-    EvaluationBatches,
     Failure,
+    LabelledBatch,
     Sample,
-    TrainingBatch,
     TrainingBatches,
     Transform,
     decode_image,
@@ -37,7 +36,7 @@ def training(samples: Sequence[Sample], **changes: object) -> TrainingBatches:
     return TrainingBatches(labelled(samples), **(settings | changes))  # type: ignore[arg-type]
 
 
-def content(batches: Sequence[TrainingBatch]) -> list[object]:
+def content(batches: Sequence[LabelledBatch]) -> list[object]:
     return [(one.images.tolist(), one.labels.tolist(), one.indices, one.failures) for one in batches]
 
 
@@ -165,13 +164,3 @@ def test_what_cannot_be_shared_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         training(samples, **changes)
-
-
-@pytest.mark.parametrize("kind", [TrainingBatches, EvaluationBatches])
-def test_samples_must_be_there_and_labelled(samples: tuple[Sample, ...], kind: type) -> None:
-    settings: dict[str, object] = {"transform": AugmentSettings(image_size=16), "batch_size": 4, "workers": 0}
-    settings |= {"seed": 0} if kind is TrainingBatches else {}
-    with pytest.raises(UsageError, match="expected at least one sample, got none"):
-        kind([], **settings)
-    with pytest.raises(UsageError, match="expected labelled samples, got one without a label"):
-        kind([*samples, replace(samples[0], label=-1)], **settings)

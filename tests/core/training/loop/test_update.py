@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from birdnet_cli.core.data import TrainingBatch
+from birdnet_cli.core.data import LabelledBatch
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.counters import Outcome
@@ -23,10 +23,10 @@ from tests.core.training.quick import small_classifier
 CPU = torch.device("cpu")
 
 
-def batch(n: int = 6, *, seed: int = 0) -> TrainingBatch:
+def batch(n: int = 6, *, seed: int = 0) -> LabelledBatch:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(256, (n, 3, 8, 8), generator=generator, dtype=torch.uint8)
-    return TrainingBatch(images, torch.arange(n) % 3, list(range(n)), [])
+    return LabelledBatch(images, torch.arange(n) % 3, list(range(n)), [])
 
 
 def updater(classifier: Classifier, **changes: Any) -> Updater:
@@ -42,7 +42,7 @@ def updater(classifier: Classifier, **changes: Any) -> Updater:
     return made
 
 
-def apply(made: Updater, one: TrainingBatch, *, step: int = 0) -> Outcome:
+def apply(made: Updater, one: LabelledBatch, *, step: int = 0) -> Outcome:
     return made(one, epoch=0, step=step, images=len(one.labels))
 
 
