@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from birdnet_cli.core.backbones import WeightSet, resolve_weights
+from birdnet_cli.core.backbones.weights import WeightSet, resolve_weights
 from birdnet_cli.core.errors import WeightsError
 from birdnet_cli.core.progress import Advance, Progress, SilentProgress
 

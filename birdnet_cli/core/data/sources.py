@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from birdnet_cli.core.data import IMAGE_SUFFIXES, Sample, record_samples, split_location
+from birdnet_cli.core.data.dataset import Sample
+from birdnet_cli.core.data.layouts.folder import IMAGE_SUFFIXES
+from birdnet_cli.core.data.recordio.dataset import record_samples, split_location
 from birdnet_cli.core.errors import DataError
 
 __all__ = ["expand_sources", "list_samples"]

@@ -1,4 +1,4 @@
-"""Mixup and CutMix of a batch: images [n, 3, S, S] and labels [n] -> mixed images and soft targets [n, K]."""
+"""Mix the images of a batch by mixup or CutMix: images [n, 3, S, S], labels [n] -> mixed images, targets [n, K]."""
 
 import math
 from typing import Literal
@@ -11,7 +11,9 @@ from birdnet_cli.core.data.draws import draw_row
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
 
-__all__ = ["mix_batch", "mix_targets"]
+__all__ = ["MixMode", "mix_batch", "mix_targets"]
+
+MixMode = Literal["mixup", "cutmix"]
 
 
 def mix_batch(
@@ -19,30 +21,31 @@ def mix_batch(
     labels: Tensor,
     *,
     num_classes: int,
-    mode: Literal["mixup", "cutmix"],
+    mode: MixMode,
     alpha: float,
     seed: int,
     epoch: int,
     step: int,
 ) -> tuple[Tensor, Tensor]:
-    """Mix each image with another of its batch, in one proportion for the batch.
+    """Mix each image x_i with another image x_j of its batch; all images of the batch share the proportion lam.
 
     Mixup: `x = lam * x_i + (1 - lam) * x_j`. CutMix: a rectangle of sides `S * sqrt(1 - lam)` around a uniform centre,
-    clipped by the border, is x_j's; lam is then the share of x_i that is left. Targets are `lam` and `1 - lam` at the
-    two labels. j runs over a random permutation, which may leave some images with themselves.
+    clipped at the border, is copied from x_j, and lam becomes the share of the pixels that x_i keeps. Targets are
+    `lam` at x_i's label and `1 - lam` at x_j's. j runs over a random permutation, so some images may be paired with
+    themselves.
 
     Args:
         images: floating Tensor[n, 3, S, S]; not changed.
         labels: int64 Tensor[n].
         num_classes: K.
-        mode: which of the two.
+        mode: `mixup` or `cutmix`.
         alpha: above 0; lam is drawn from Beta(alpha, alpha).
-        seed: with `epoch` and `step` it decides every draw, on any device.
+        seed: 0 or more; seed, epoch and step decide every draw, whatever the device.
         epoch: 0 or more.
         step: 0 or more.
 
     Returns:
-        Tensor[n, 3, S, S] and float32 Tensor[n, K].
+        The mixed images, Tensor[n, 3, S, S] of the type of `images`, and float32 targets [n, K].
 
     Raises:
         UsageError: alpha is not above 0.
@@ -52,8 +55,8 @@ def mix_batch(
     if not alpha > 0:
         raise UsageError(f"expected an alpha above 0 to mix with, got {alpha}")
     n, _, H, W = images.shape
-    # One table row per step would be drawn in blocks of n numbers; a generator seeded by the first is as exact.
-    # The fourth is left to callers that choose a mode by chance.
+    # The first number seeds the generator of lam and the permutation, whose count of draws depends on n. The fourth
+    # number is mix_targets', which draws the mode.
     start, y, x, _ = draw_row(seed, epoch, step, purpose="mix", columns=4).tolist()
     generator = torch.Generator().manual_seed(int(start * 2**53))
     partners = torch.randperm(n, generator=generator).to(images.device)  # [n]
@@ -70,48 +73,48 @@ def mix_batch(
     return mixed, targets * lam + targets[partners] * (1 - lam)
 
 
+def mix_targets(
+    images: Tensor, labels: Tensor, *, settings: FinetuneSettings, num_classes: int, epoch: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Mix the images of a batch as the settings ask: by mixup, by CutMix, or by either at even odds where both are on.
+
+    Args:
+        images: uint8 Tensor[n, 3, S, S].
+        labels: int64 Tensor[n].
+        settings: the alphas `mixup` and `cutmix`, 0 for off, and the seed.
+        num_classes: K.
+        epoch: 0 or more; seed, epoch and step decide every draw.
+        step: 0 or more.
+
+    Returns:
+        `images` and `labels` unchanged where both are off or the batch has fewer than two images; else float32
+        images [n, 3, S, S] and float32 targets [n, K].
+    """
+    if not (settings.mixup or settings.cutmix) or len(labels) < 2:
+        return images, labels
+    mode: MixMode = "mixup" if settings.mixup else "cutmix"
+    if settings.mixup and settings.cutmix:
+        *_, coin = draw_row(settings.seed, epoch, step, purpose="mix", columns=4)
+        mode = "mixup" if coin < 0.5 else "cutmix"
+    return mix_batch(
+        images.float(),
+        labels,
+        num_classes=num_classes,
+        mode=mode,
+        alpha=settings.mixup if mode == "mixup" else settings.cutmix,
+        seed=settings.seed,
+        epoch=epoch,
+        step=step,
+    )
+
+
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    # Beta(a, a) is g1 / (g1 + g2) of two Gamma(a); torch's own sampler of Gamma takes a generator.
+    # Beta(a, a) is g1 / (g1 + g2) for two draws of Gamma(a); torch's public Beta sampler takes no generator.
     first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
-    # Both are equal where both fell below the smallest float, for an alpha that mixes next to nothing.
+    # For a tiny alpha both draws may underflow to 0; then nothing is mixed.
     return first / (first + second) if first != second else 1.0
 
 
 def _span(centre: float, size: int, *, share: float) -> tuple[int, int]:
     half = size * math.sqrt(share) / 2
     return max(0, round(centre * size - half)), min(size, round(centre * size + half))
-
-
-def mix_targets(
-    images: Tensor, labels: Tensor, *, settings: FinetuneSettings, K: int, epoch: int, step: int
-) -> tuple[Tensor, Tensor]:
-    """Mix the images of a batch by mixup or CutMix, by chance where both are on.
-
-    Args:
-        images: uint8 Tensor[n, 3, S, S].
-        labels: int64 Tensor[n].
-        settings: the parameters of both.
-        K: number of classes.
-        epoch, step: with the seed they decide every draw.
-
-    Returns:
-        The images and `labels` as they are, where neither is on or there is nothing to mix with; else float images
-        and float32 targets [n, K].
-    """
-    if not (settings.mixup or settings.cutmix) or len(labels) < 2:
-        return images, labels
-    mode = "mixup" if settings.mixup else "cutmix"
-    if settings.mixup and settings.cutmix:
-        *_, coin = draw_row(settings.seed, epoch, step, purpose="mix", columns=4)
-        mode = "mixup" if coin < 0.5 else "cutmix"
-    alpha = settings.mixup if mode == "mixup" else settings.cutmix
-    return mix_batch(
-        images.float(),
-        labels,
-        num_classes=K,
-        mode="mixup" if mode == "mixup" else "cutmix",
-        alpha=alpha,
-        seed=settings.seed,
-        epoch=epoch,
-        step=step,
-    )

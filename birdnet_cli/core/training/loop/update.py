@@ -91,7 +91,7 @@ class Updater:
         pixels = batch.images.to(self.processes.device, non_blocking=True)
         labels = batch.labels.to(self.processes.device, non_blocking=True)
         pixels, targets = mix_targets(
-            pixels, labels, settings=self.settings, K=self.num_classes, epoch=epoch, step=step
+            pixels, labels, settings=self.settings, num_classes=self.num_classes, epoch=epoch, step=step
         )
         self.statistics.keep()
         try:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from birdnet_cli.core.data import mix_batch
+from birdnet_cli.core.data import mix_batch, mix_targets
 from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.recipe import FinetuneSettings
 
 LABELS = torch.arange(5)
 
@@ -101,7 +102,7 @@ def test_shares_follow_the_beta_distribution(alpha: float, variance: float) -> N
         mixed, _ = mix_batch(
             images, torch.tensor([0, 1]), num_classes=2, mode="mixup", alpha=alpha, seed=1, epoch=0, step=step
         )
-        if mixed[0, 0, 0, 0] > 0:  # the partner was the other one
+        if mixed[0, 0, 0, 0] > 0:  # the partner was the other image
             shares.append(1 - float(mixed[0, 0, 0, 0]))
     assert 650 < len(shares) < 850 or alpha < 1
     assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
@@ -118,3 +119,51 @@ def test_tiny_alpha_mixes_next_to_nothing() -> None:
     mixed, targets = mix("mixup", alpha=1e-4)
     assert torch.isfinite(mixed).all()
     assert ((targets < 1e-3) | (targets > 1 - 1e-3)).all()
+
+
+def mix_as_asked(images: Tensor, *, step: int = 0, **alphas: float) -> tuple[Tensor, Tensor]:
+    settings = FinetuneSettings.model_validate({"seed": 7, **alphas})
+    labels = LABELS[: len(images)]
+    return mix_targets(images, labels, settings=settings, num_classes=5, epoch=2, step=step)
+
+
+def test_batch_that_is_not_to_be_mixed_comes_back_as_it_is() -> None:
+    images = constant_images().to(torch.uint8)
+    pixels, targets = mix_as_asked(images)
+    assert pixels is images
+    assert torch.equal(targets, LABELS)
+    alone, label = mix_as_asked(images[:1], mixup=0.5, cutmix=0.5)
+    assert torch.equal(alone, images[:1])
+    assert label.tolist() == [0]
+
+
+@pytest.mark.parametrize("mode", ["mixup", "cutmix"])
+def test_a_single_mode_mixes_every_batch_with_its_own_alpha(mode: str) -> None:
+    images = constant_images().to(torch.uint8)
+    for step in range(6):
+        expected = mix_batch(
+            images.float(),
+            LABELS,
+            num_classes=5,
+            mode=mode,
+            alpha=0.3,
+            seed=7,
+            epoch=2,
+            step=step,  # type: ignore[arg-type]
+        )
+        for found, wanted in zip(mix_as_asked(images, step=step, **{mode: 0.3}), expected, strict=True):
+            assert torch.equal(found, wanted)
+
+
+def test_both_modes_take_turns_at_even_odds_each_with_its_own_alpha() -> None:
+    images = constant_images().to(torch.uint8)
+    alphas = {"mixup": 1.0, "cutmix": 2.0}
+    counts = dict.fromkeys(alphas, 0)
+    for step in range(200):
+        found, _ = mix_as_asked(images, step=step, **alphas)
+        expected = {mode: mix_as_asked(images, step=step, **{mode: alpha})[0] for mode, alpha in alphas.items()}
+        if not torch.equal(expected["mixup"], expected["cutmix"]):  # they are equal where each image met itself
+            (mode,) = [mode for mode, mixed in expected.items() if torch.equal(found, mixed)]
+            counts[mode] += 1
+    assert sum(counts.values()) > 180
+    assert 75 < counts["mixup"] < 125
