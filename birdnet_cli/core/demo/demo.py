@@ -1,4 +1,4 @@
-"""The whole main job, small enough to watch: data -> descriptors -> heads -> predictions, and a picture of them."""
+"""Run the main job on a small data set: images -> feature cache -> heads -> predictions and a contact sheet."""
 
 import time
 from collections.abc import Sequence
@@ -29,7 +29,14 @@ SHEET_CELLS = 40
 
 @dataclass(frozen=True)
 class DemoRow:
-    """One descriptor's line in the table; `seconds` is the time that solving its head took."""
+    """The result of a descriptor.
+
+    Attributes:
+        pooling: name of the pooling.
+        dim: D of the descriptor.
+        evaluation: the model's evaluation on the test split.
+        seconds: time that solving the head took.
+    """
 
     pooling: str
     dim: int
@@ -39,17 +46,17 @@ class DemoRow:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Everything that the demo did.
+    """The results of the demo and the files that it wrote.
 
     Attributes:
-        folder: where the files are.
-        files: name -> what it is.
-        rows: one per descriptor.
-        train_images: images that the heads were solved on.
+        folder: the folder of the files.
+        files: path -> description of the file.
+        rows: a row for each descriptor.
+        train_images: number of images that the heads were solved on.
         paint_seconds: time of painting; None for the user's own images.
-        extract_seconds: time of the one pass over the backbone.
-        prediction: the best model on one test image.
-        truth: that image's class.
+        extract_seconds: time of the extraction.
+        prediction: the best model's prediction for the first image of the contact sheet.
+        truth: the true class of that image.
     """
 
     folder: Path
@@ -62,7 +69,7 @@ class DemoReport:
     truth: str
 
     def next_commands(self) -> tuple[str, ...]:
-        """Return commands that a user may go on with."""
+        """Return commands that a user may run next, on images of their own."""
         return (
             "fbn data check PICTURES",
             "fbn data split PICTURES -o PICTURES/split.csv",
@@ -84,19 +91,20 @@ def run_demo(
 ) -> DemoReport:
     """Run extract, train-head, evaluate and predict on painted birds, or on a data set of the user's.
 
-    Args:
-        folder: everything is written here.
-        data: a data set with a train and a test split; None paints one.
-        weights: backbone weights: `auto` or a file.
-        seed: seed of the painted birds.
-        overwrite: replace a feature cache that was made with other settings.
-        progress: follows the work.
+    A second run in the same folder reuses the painted birds and the feature cache.
 
-    Run twice, it paints and extracts only what is not there yet.
+    Args:
+        folder: the folder that all files are written to.
+        data: a data set with a train and a test split; None paints birds.
+        weights: backbone weights: `auto`, `none` or a file.
+        seed: seed of the painted birds, 0 or more.
+        overwrite: replace a feature cache that was made with other settings.
+        progress: reports the stages.
 
     Raises:
         DataError: `data` has no test split.
-        WeightsError: no weights for VGG16 are to be found.
+        CacheError: the folder holds a feature cache of other settings, and `overwrite` is False.
+        WeightsError: no weights for VGG16 were found.
     """
     progress = progress or SilentProgress()
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,6 +169,6 @@ def _draw_sheet(
         for sample, prediction in zip(samples, predictions, strict=True)
         if prediction.status == "ok"
     ]
-    figures = row.evaluation
-    title = f"{row.pooling} pooling names {figures.top1:.1%} of {figures.n} test images right"
+    evaluation = row.evaluation
+    title = f"{row.pooling} pooling names {evaluation.top1:.1%} of {evaluation.n} test images correctly"
     return draw_contact_sheet(cells, columns=8, title=title, subtitle=f"{len(cells)} of them, evenly spaced")

@@ -1,4 +1,4 @@
-"""Paint what lies far behind the bird, out of focus: foliage, sky, reeds, autumn wood, snow, water or blossom."""
+"""Paint a blurred background: foliage, sky, reeds, autumn wood, snow, water or blossom."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,13 @@ BACKDROPS = ("foliage", "sky", "reeds", "autumn", "snow", "water", "blossom")
 
 
 def paint_backdrop(kind: str, size: int, rng: np.random.Generator) -> Field:
-    """Return a soft picture [size, size, 3] in 0..1 of one of `BACKDROPS`."""
+    """Return a blurred background [size, size, 3] in 0..1.
+
+    Args:
+        kind: a name of `BACKDROPS`.
+        size: width and height in pixels.
+        rng: draws the colours and the shapes.
+    """
     painter: Callable[[int, np.random.Generator], Field] = {
         "foliage": _foliage,
         "sky": _sky,
@@ -97,10 +103,10 @@ def _cloudy(size: int, rng: np.random.Generator, dark: Colour, lit: Colour) -> F
 
 
 def _bokeh(
-    image: Field, rng: np.random.Generator, one: Colour, other: Colour, *, count: int, largest: float = 0.11
+    image: Field, rng: np.random.Generator, first: Colour, second: Colour, *, count: int, largest: float = 0.11
 ) -> Field:
     size = image.shape[0]
-    for colour in (one, other):
+    for colour in (first, second):
         layer = Image.new("L", (size * 2, size * 2), 0)
         draw = ImageDraw.Draw(layer)
         for x, y, r, tone in rng.random((count, 4)):

@@ -1,4 +1,4 @@
-"""Paint on a float image: smooth curves, anti-aliased shapes, soft fields and noise."""
+"""Draw on a float image: smooth curves, anti-aliased shapes, soft fields and noise."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -14,9 +14,9 @@ __all__ = [
     "Sketch",
     "Window",
     "blend",
-    "blurred",
+    "blur",
     "curve",
-    "mixed",
+    "mix",
     "noise",
     "ribbon",
     "smoothstep",
@@ -46,7 +46,7 @@ class Sketch:
         rows, columns = self._window
         self._corner = np.array([columns.start, rows.start])
         shape = ((columns.stop - columns.start) * SUPERSAMPLING, (rows.stop - rows.start) * SUPERSAMPLING)
-        # Four plain channels, the last one the coverage: averaging them gives colours weighted by their coverage.
+        # Four plain channels, the last of them the coverage: averaging them gives colours weighted by their coverage.
         self._image = Image.new("RGBX", shape, (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self._image)
 
@@ -75,7 +75,7 @@ class Sketch:
 
         Args:
             image: the picture so far, 0..1.
-            opacity: factor on the coverage, one for all or [H, W].
+            opacity: factor on the coverage in 0..1, a number or [H, W].
             soften: radius in pixels by which the sketch is blurred.
         """
         small = self._image.reduce(SUPERSAMPLING)
@@ -96,7 +96,7 @@ class Sketch:
 
 
 def window_around(size: int, points: Points, *, margin: float = 0.0) -> Window:
-    """Return the part of an image of `size` pixels that holds `points` [N, 2] and a margin; at least one pixel."""
+    """Return the rows and columns of an image of `size` pixels that hold `points` [N, 2] and a margin; 1x1 at least."""
     low = np.clip(np.floor(points.min(axis=0) - margin), 0, size - 1).astype(int)
     high = np.clip(np.ceil(points.max(axis=0) + margin), low + 1, size).astype(int)
     return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
@@ -129,13 +129,13 @@ def ribbon(spine: Points, widths: Sequence[float] | npt.NDArray[np.float64]) -> 
 
 
 def blend(image: Field, coverage: Field, colour: Colour | Field) -> None:
-    """Paint `colour` over `image` [H, W, 3] in place where `coverage` [H, W] says."""
+    """Paint `colour` over `image` [H, W, 3] in place, with the opacity `coverage` [H, W] in 0..1."""
     image += coverage[..., None] * (np.asarray(colour, np.float32) - image)
 
 
-def mixed(one: Colour, other: Colour, share: float) -> Colour:
-    """Return the colour that lies `share` of the way from `one` to `other`."""
-    red, green, blue = (a + (b - a) * share for a, b in zip(one, other, strict=True))
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """Return the colour that lies `share` (0..1) of the way from `first` to `second`."""
+    red, green, blue = (a + (b - a) * share for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
@@ -145,10 +145,10 @@ def smoothstep(low: float, high: float, values: Field) -> Field:
     return t * t * (3.0 - 2.0 * t)
 
 
-def blurred(field: Field, radius: float) -> Field:
+def blur(field: Field, radius: float) -> Field:
     """Return `field` [H, W] blurred by about a Gaussian of standard deviation `radius` (three box blurs).
 
-    A wide blur is computed on a reduced copy, which the eye cannot tell.
+    A wide blur is computed on a reduced copy; the difference is not visible.
     """
     factor = max(1, min(8, int(radius / 1.5)))
     height, width = field.shape
@@ -162,7 +162,7 @@ def blurred(field: Field, radius: float) -> Field:
         small = (difference / span).astype(np.float32)
     if factor == 1:
         return small
-    # The reduced copy's last cells may stick out of the picture; their share of it is what the box says.
+    # The reduced copy's last cells may reach beyond the field; the box cuts them at its border.
     box = (0.0, 0.0, width / factor, height / factor)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC, box=box))
 

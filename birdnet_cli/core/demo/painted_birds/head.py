@@ -10,7 +10,7 @@ from birdnet_cli.core.demo.painted_birds.canvas import (
     Sketch,
     blend,
     curve,
-    mixed,
+    mix,
     noise,
     smoothstep,
     window_around,
@@ -21,7 +21,7 @@ from birdnet_cli.core.demo.painted_birds.species import Species
 
 __all__ = ["paint_bill", "paint_eye", "paint_head"]
 
-# Where the eyes sit on a head of radius 1: x to the bill, y down, z to the viewer (and its mirror image).
+# Where an eye sits on a head of radius 1: x to the bill, y down, z to the viewer; the other eye has z negated.
 EYE = (0.44, -0.14, 0.887)
 
 
@@ -33,7 +33,7 @@ def paint_head(image: Field, pose: Pose, palette: Palette, species: Species, rng
     inside: Field = np.minimum(0.999 / np.maximum(radius, 1e-6), 1.0)
     flat_x, flat_y = u * inside, v * inside
     depth: Field = np.sqrt(1.0 - flat_x * flat_x - flat_y * flat_y)
-    # The point of the unturned head that is seen here.
+    # Pixel -> the point of the unturned head that the turned head shows there.
     cosine, sine = math.cos(pose.turn), math.sin(pose.turn)
     x: Field = flat_x * cosine + depth * sine
     y: Field = flat_y + 0.07 * (noise(rng, radius.shape, cells=(24, 24)) - 0.5)
@@ -41,11 +41,11 @@ def paint_head(image: Field, pose: Pose, palette: Palette, species: Species, rng
     edge = 0.05
 
     head = np.full((*radius.shape, 3), palette.face, np.float32)
-    blend(head, smoothstep(-0.25, -0.7, x), mixed(palette.back, palette.face, 0.25))
+    blend(head, smoothstep(-0.25, -0.7, x), mix(palette.back, palette.face, 0.25))
     chin: Field = y - x * 0.3
     blend(head, smoothstep(0.07, 0.35, chin), palette.breast)
     cheek = np.sqrt(((x + 0.02) / 0.42) ** 2 + ((y - 0.20) / 0.26) ** 2)
-    blend(head, 0.45 * smoothstep(1.0, 0.5, cheek), mixed(palette.back, palette.face, 0.2))
+    blend(head, 0.45 * smoothstep(1.0, 0.5, cheek), mix(palette.back, palette.face, 0.2))
     blend(head, 0.5 * smoothstep(0.09, 0.02, np.abs(y + 0.05)) * smoothstep(0.4, 0.7, x), palette.lore)
 
     # The cap ends on a line from the bill over the eye to the nape.
@@ -59,16 +59,16 @@ def paint_head(image: Field, pose: Pose, palette: Palette, species: Species, rng
     cap = smoothstep(edge, -edge, y - cap_line + (0.10 if species.supercilium else 0.0))
     blend(head, cap, crown)
     streaky = smoothstep(0.5, 0.9, noise(rng, radius.shape, cells=(36, 10)))
-    blend(head, cap * streaky, mixed(crown, (0.1, 0.08, 0.06), 0.35))
+    blend(head, cap * streaky, mix(crown, (0.1, 0.08, 0.06), 0.35))
     if species.crown_stripe:
         blend(head, cap * smoothstep(0.42, 0.28, np.abs(z)), palette.pale)
     if species.saffron_throat:
         blend(head, smoothstep(0.16, 0.30, y - x * 0.18) * smoothstep(-0.25, 0.05, x), palette.saffron)
     for side in (1.0, -1.0):
         aside = np.sqrt((x - EYE[0]) ** 2 + (y - EYE[1]) ** 2 + (z - side * EYE[2]) ** 2)
-        ring, opacity = (palette.ring, 1.0) if species.eye_ring else (mixed(palette.face, palette.pale, 0.35), 0.5)
+        ring, opacity = (palette.ring, 1.0) if species.eye_ring else (mix(palette.face, palette.pale, 0.35), 0.5)
         blend(head, opacity * smoothstep(0.31, 0.26, aside), ring)
-    # A throat patch runs on over the breast, but not over the back of a bird that looks behind itself.
+    # The throat's colour fades into the breast; on a bird that looks back it must not reach the back.
     blend(image[window], smoothstep(1.1 if pose.looks_back else 1.45, 0.85, radius), head)
 
 
@@ -88,11 +88,11 @@ def paint_bill(image: Field, pose: Pose, palette: Palette, species: Species) -> 
     lower = curve([(0.78, gape), (1.2, gape), *keel], closed=True)
     shine = curve([(0.93, gape - 0.72 * height), (1.13, gape - 0.6 * height), (1.32, gape - 0.25 * height)])
     sketch = Sketch(image.shape[0], placed(np.concatenate([upper, lower])))
-    sketch.shape(placed(lower), mixed(colour, (0.1, 0.08, 0.08), 0.28))
+    sketch.shape(placed(lower), mix(colour, (0.1, 0.08, 0.08), 0.28))
     sketch.shape(placed(upper), colour)
-    sketch.line(placed(shine), mixed(colour, (1.0, 1.0, 1.0), 0.35), width=0.012 * pose.unit)
+    sketch.line(placed(shine), mix(colour, (1.0, 1.0, 1.0), 0.35), width=0.012 * pose.unit)
     mouth = curve([(0.72, gape + 0.03), (1.1, gape), (reach - 0.05, gape + 0.02)])
-    sketch.line(placed(mouth), mixed(colour, (0.0, 0.0, 0.0), 0.6))
+    sketch.line(placed(mouth), mix(colour, (0.0, 0.0, 0.0), 0.6))
     sketch.merge(image)
 
 

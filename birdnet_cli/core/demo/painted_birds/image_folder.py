@@ -1,4 +1,4 @@
-"""Write a data set of painted birds as an image folder: split, then species, then numbered pictures."""
+"""Write a data set of painted birds as an image folder: `SPLIT/SPECIES/NUMBER.jpg`."""
 
 import os
 import shutil
@@ -24,14 +24,14 @@ def write_painted_birds(
 ) -> None:
     """Paint every species and write `root/<split>/<Species_name>/<index>.jpg`; equal arguments give equal files.
 
-    The pictures are numbered on from split to split, so that no two splits hold the same one. They are written to a
-    hidden directory beside `root`, which takes its name when all are there.
+    The numbers continue from split to split, so no picture is in two splits. The pictures are written to a hidden
+    directory beside `root`, which is renamed to `root` when all are there.
 
     Args:
         root: the directory to create.
-        images_per_class: pictures of each species by split, such as `{"train": 24, "test": 12}`.
-        seed: of the whole data set, at least 0.
-        size: width and height in pixels, at least 64.
+        images_per_class: split -> number of pictures of each species, such as `{"train": 24, "test": 12}`.
+        seed: seed of the whole data set, 0 or more.
+        size: width and height in pixels, 64 or more.
         advance: called with 1 after every picture.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Light the painted plumage and grade the finished scene as a camera would see it."""
+"""Light the painted plumage, and turn the finished scene into a photograph."""
 
 import math
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from birdnet_cli.core.demo.painted_birds.canvas import Field, Sketch, blurred
+from birdnet_cli.core.demo.painted_birds.canvas import Field, Sketch, blur
 from birdnet_cli.core.demo.painted_birds.pose import Pose
 
-__all__ = ["Light", "draw_light", "graded", "paint_feather_texture", "shading"]
+__all__ = ["Light", "compute_shading", "draw_light", "grade_photograph", "paint_feather_texture"]
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,24 @@ def draw_light(rng: np.random.Generator) -> Light:
     )
 
 
-def shading(pose: Pose, light: Light, silhouette: Field, wing: Field, surroundings: Field) -> Field:
-    """Return the factor [H, W, 3] that turns flat plumage into a rounded bird.
+def compute_shading(pose: Pose, light: Light, silhouette: Field, wing: Field, surroundings: Field) -> Field:
+    """Return the factors [H, W, 3] by which light and shadow multiply the flat plumage.
 
-    The height of the surface is guessed from how far a pixel lies inside the outline (the blurred silhouette); its
-    slope gives the normals. Shadows take on the mean colour of the `surroundings` [H, W, 3].
+    The height of the surface is estimated from the blurred silhouette, and its slope gives the normals. Shadows take
+    on the mean colour of the surroundings.
+
+    Args:
+        pose: where the bird sits.
+        light: the light of the scene.
+        silhouette: coverage [H, W] of trunk and head, 0..1.
+        wing: coverage [H, W] of the wing, 0..1.
+        surroundings: the scene behind the bird [H, W, 3], 0..1.
     """
     unit, size = pose.unit, silhouette.shape[0]
     u, v = pose.head.coordinates((slice(0, size), slice(0, size)))
     head = np.maximum(1.0 - u * u - v * v, 0.0) ** 2
-    soft_wing = blurred(wing, 0.025 * unit)
-    height = 0.30 * blurred(silhouette, 0.13 * unit) + 0.15 * blurred(silhouette, 0.05 * unit)
+    soft_wing = blur(wing, 0.025 * unit)
+    height = 0.30 * blur(silhouette, 0.13 * unit) + 0.15 * blur(silhouette, 0.05 * unit)
     height += 0.085 * head + 0.04 * soft_wing
     slope_y, slope_x = np.gradient(height * unit * 1.15)
     normal = 1.0 / np.sqrt(slope_x**2 + slope_y**2 + 1.0)
@@ -56,7 +63,7 @@ def shading(pose: Pose, light: Light, silhouette: Field, wing: Field, surroundin
     towards = -(slope_x * x + slope_y * y) * normal
     lit = np.maximum(z * normal + towards, 0.0) / max(z, 0.55)
     shade = 1.06 - light.contrast * 0.58 * (1.0 - lit)
-    # The sun catches the down along the lit rim.
+    # A bright rim on the side of the sun.
     shade += 0.35 * light.contrast * np.maximum(towards, 0.0) * (1.0 - normal)
     # The wing casts a soft shadow on the flank below it.
     below = np.roll(soft_wing, round(0.03 * unit), axis=0) * (1.0 - wing)
@@ -69,7 +76,7 @@ def shading(pose: Pose, light: Light, silhouette: Field, wing: Field, surroundin
 
 
 def paint_feather_texture(image: Field, pose: Pose, rng: np.random.Generator) -> None:
-    """Lay fine light and dark strokes along the lie of the feathers over `image` [H, W, 3]."""
+    """Paint fine light and dark strokes in the direction of the feathers over `image` [H, W, 3]."""
     count = 600
     x = rng.uniform(-0.6, 0.7, count)
     starts = np.stack([x, rng.uniform(-0.48, 0.36, count) - 0.08 * x], axis=1)
@@ -83,8 +90,8 @@ def paint_feather_texture(image: Field, pose: Pose, rng: np.random.Generator) ->
         sketch.merge(image, opacity=opacity)
 
 
-def graded(scene: Field, light: Light, rng: np.random.Generator) -> Image.Image:
-    """Return the scene as a photograph: colour cast, exposure, a darker side, slight blur and grain."""
+def grade_photograph(scene: Field, light: Light, rng: np.random.Generator) -> Image.Image:
+    """Return the scene [H, W, 3] as a photograph: colour cast, exposure, a darker side, slight blur and grain."""
     size = scene.shape[0]
     cast = np.array([1.0 + light.warmth, 1.0, 1.0 - light.warmth], np.float32) * light.exposure
     angle = rng.uniform(0.0, 2 * math.pi)

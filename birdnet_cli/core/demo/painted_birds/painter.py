@@ -1,4 +1,4 @@
-"""Paint one bird of a species in a scene of its own."""
+"""Paint a bird of a species in its scene: species, seed and index -> an RGB picture."""
 
 from zlib import crc32
 
@@ -8,7 +8,12 @@ from PIL import Image
 from birdnet_cli.core.demo.painted_birds.backdrop import BACKDROPS, paint_backdrop
 from birdnet_cli.core.demo.painted_birds.canvas import blend
 from birdnet_cli.core.demo.painted_birds.head import paint_bill, paint_eye, paint_head
-from birdnet_cli.core.demo.painted_birds.light import draw_light, graded, paint_feather_texture, shading
+from birdnet_cli.core.demo.painted_birds.light import (
+    compute_shading,
+    draw_light,
+    grade_photograph,
+    paint_feather_texture,
+)
 from birdnet_cli.core.demo.painted_birds.palette import draw_palette
 from birdnet_cli.core.demo.painted_birds.perch import paint_foreground, paint_legs, paint_perch
 from birdnet_cli.core.demo.painted_birds.pose import draw_pose
@@ -25,17 +30,17 @@ from birdnet_cli.core.errors import UsageError
 
 __all__ = ["paint_bird"]
 
-# Below this the field marks are smaller than a pixel.
-SMALLEST = 64
+# At smaller sizes the field marks would be smaller than a pixel.
+SMALLEST_SIZE = 64
 
 
 def paint_bird(species: Species, *, seed: int, index: int, size: int = 256) -> Image.Image:
     """Paint picture number `index` of a species; equal arguments give equal pixels.
 
     Args:
-        species: whose field marks the bird wears.
-        seed: of the whole data set, at least 0.
-        index: which picture, at least 0; pose, light, plumage tone and scene differ from index to index.
+        species: the field marks that the bird wears.
+        seed: seed of the whole data set, 0 or more.
+        index: number of the picture, 0 or more; pose, light, plumage tone and scene differ from index to index.
         size: width and height in pixels, at least 64.
 
     Returns:
@@ -44,7 +49,7 @@ def paint_bird(species: Species, *, seed: int, index: int, size: int = 256) -> I
     Raises:
         UsageError: `seed`, `index` or `size` is out of range.
     """
-    for name, value, least in (("seed", seed, 0), ("index", index, 0), ("size", size, SMALLEST)):
+    for name, value, least in (("seed", seed, 0), ("index", index, 0), ("size", size, SMALLEST_SIZE)):
         if value < least:
             raise UsageError(f"{name} of a painted bird: expected at least {least}, got {value}")
     root = np.random.SeedSequence([seed, crc32(species.name.encode()), index])
@@ -69,11 +74,11 @@ def paint_bird(species: Species, *, seed: int, index: int, size: int = 256) -> I
     wing = paint_wing(sheet, pose, palette, species, plumage_rng)
     silhouette = np.maximum(paint_silhouette(size, pose, plumage_rng), wing)
 
-    shade = shading(pose, light, silhouette, wing, scene)
+    shade = compute_shading(pose, light, silhouette, wing, scene)
     blend(scene, tail, behind * (0.45 + 0.55 * shade))
     paint_legs(scene, pose, palette)
     paint_bill(scene, pose, palette, species)
     blend(scene, silhouette, sheet * shade)
     paint_eye(scene, pose, plumage_rng)
     paint_foreground(scene, kind, pose, scene_rng)
-    return graded(scene, light, camera_rng)
+    return grade_photograph(scene, light, camera_rng)

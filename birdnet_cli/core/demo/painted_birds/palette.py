@@ -1,10 +1,10 @@
-"""The plumage colours that all species share, as one bird happens to wear them."""
+"""The plumage colours that all species share, varied from bird to bird."""
 
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from birdnet_cli.core.demo.painted_birds.canvas import Colour, mixed
+from birdnet_cli.core.demo.painted_birds.canvas import Colour, mix
 
 __all__ = ["Palette", "draw_palette"]
 
@@ -35,7 +35,7 @@ class Palette:
 
 
 def draw_palette(rng: np.random.Generator) -> Palette:
-    """Draw one bird's colours: a little warmer or colder, duller or richer, each field mark fresh or worn."""
+    """Draw a bird's colours: warmer or colder, duller or richer, each field mark fresh or worn."""
     tint = 1.0 + rng.normal(0.0, 0.04, size=3)
     richness = rng.uniform(0.85, 1.2)
     lightness = rng.uniform(0.88, 1.08)
@@ -47,15 +47,15 @@ def draw_palette(rng: np.random.Generator) -> Palette:
         return float(red), float(green), float(blue)
 
     bird = Palette(**{field.name: varied(getattr(Palette, field.name)) for field in fields(Palette)})
-    # A worn mark fades towards the plumage around it.
+    # The colour of a worn mark is closer to the plumage around it.
     pale, bar, ring, streak, rufous, saffron, ochre = rng.uniform(0.0, 0.45, 7).tolist()
     return replace(
         bird,
-        pale=mixed(bird.pale, bird.face, 0.7 * pale),
-        bar=mixed(bird.bar, bird.fringe, bar),
-        ring=mixed(bird.ring, bird.face, ring),
-        streak=mixed(bird.streak, bird.breast, streak),
-        rufous=mixed(bird.rufous, bird.back, rufous),
-        saffron=mixed(bird.saffron, bird.breast, saffron),
-        ochre=mixed(bird.ochre, bird.back, ochre),
+        pale=mix(bird.pale, bird.face, 0.7 * pale),
+        bar=mix(bird.bar, bird.fringe, bar),
+        ring=mix(bird.ring, bird.face, ring),
+        streak=mix(bird.streak, bird.breast, streak),
+        rufous=mix(bird.rufous, bird.back, rufous),
+        saffron=mix(bird.saffron, bird.breast, saffron),
+        ochre=mix(bird.ochre, bird.back, ochre),
     )

@@ -1,4 +1,4 @@
-"""Draw how a bird sits: where, how large, which way it faces, and how it holds head and tail."""
+"""Draw a pose: place and size of the bird, the side it faces, and the angles of head and tail."""
 
 import math
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ import numpy as np
 
 from birdnet_cli.core.demo.painted_birds.canvas import Field, Points, Window
 
-__all__ = ["HEAD_RADIUS", "Frame", "Pose", "draw_pose"]
+__all__ = ["HEAD_RADIUS", "CoordinateFrame", "Pose", "draw_pose"]
 
-# Of the body frame, whose unit is the length of the trunk.
+# In the body frame, whose unit is the length of the trunk.
 HEAD_RADIUS = 0.225
 HEAD_CENTRE = (0.43, -0.20)
-# How far the tip of the bill lies from the middle of the head, in head radii, with some air before it.
+# Distance of the bill's tip from the middle of the head, in head radii, with a margin.
 HEAD_REACH = 1.65
 
 
 @dataclass(frozen=True)
-class Frame:
+class CoordinateFrame:
     """A flat coordinate system in the picture: x points where the bird (or its head) faces, y to its underside.
 
     Args:
@@ -47,22 +47,22 @@ class Frame:
 
 @dataclass(frozen=True)
 class Pose:
-    """How one bird sits.
+    """Place, size and posture of a bird.
 
     Args:
-        body: frame of the trunk; unit = its length.
-        head: frame of the head; unit = its radius, x along the bill.
+        body: frame of the trunk; its unit is the trunk's length.
+        head: frame of the head; its unit is the head's radius, x along the bill.
         facing: +1 the body faces right, -1 left.
-        looks_back: whether the head faces the other way.
+        looks_back: whether the head faces the side opposite to the body's.
         turn: angle in radians by which the head turns towards the viewer.
         tail_angle: angle in radians by which the tail hangs below the body's axis.
         unit: pixels of one body unit.
-        feet: where both feet grip [2, 2], pixels.
-        fluffed: how round the belly is, about 1.
+        feet: points [2, 2] where the feet grip the perch, pixels.
+        fluffed: factor on the depth of the belly, about 1.
     """
 
-    body: Frame
-    head: Frame
+    body: CoordinateFrame
+    head: CoordinateFrame
     facing: int
     looks_back: bool
     turn: float
@@ -83,12 +83,12 @@ def draw_pose(rng: np.random.Generator, size: int) -> Pose:
     to_head = axes @ (HEAD_CENTRE + np.array([0.0, rng.uniform(-0.03, 0.02)]))
     reach = HEAD_REACH * HEAD_RADIUS * unit
     head_centre = np.clip(centre + to_head, reach, size - reach)
-    body = Frame(head_centre - to_head, axes)
+    body = CoordinateFrame(head_centre - to_head, axes)
 
     looks_back = bool(rng.random() < 0.12)
     head_pitch = float(rng.normal(0.02, 0.2))
     head_facing = -facing if looks_back else facing
-    head = Frame(head_centre, unit * HEAD_RADIUS * _axes(head_pitch, head_facing))
+    head = CoordinateFrame(head_centre, unit * HEAD_RADIUS * _axes(head_pitch, head_facing))
 
     spread = rng.uniform(0.05, 0.12)
     hips = body.to_pixels(np.array([[-0.02 + spread / 2, 0.24], [-0.02 - spread / 2, 0.22]]))

@@ -8,11 +8,11 @@ __all__ = ["SPECIES", "Species"]
 
 @dataclass(frozen=True, slots=True)
 class Species:
-    """One invented species: the body plan and the ground colours are everybody's, only these marks are its own.
+    """An invented species. All species share the body plan and the ground colours; only these field marks differ.
 
     Args:
         name: English name, as a field guide would print it.
-        rufous_crown: a red-brown cap instead of one in the colour of the back.
+        rufous_crown: a red-brown cap instead of a cap in the colour of the back.
         crown_stripe: a pale stripe along the middle of the crown.
         supercilium: a pale brow above the eye, with a dark line through the eye under it.
         eye_ring: a pale ring around the eye.
@@ -20,7 +20,7 @@ class Species:
         wing_bars: number of pale bars across the folded wing.
         tail: "notched", "long", or notched with "white-edged" outer feathers.
         breast: "plain", dark "streaked" or dark "spotted".
-        saffron_throat: a yellow throat instead of one in the colour of the breast.
+        saffron_throat: a yellow throat instead of a throat in the colour of the breast.
         ochre_rump: a yellow-brown patch between the back and the tail.
     """
 
@@ -38,11 +38,11 @@ class Species:
 
     @property
     def folder(self) -> str:
-        """The name as a folder: underscores for blanks."""
+        """The name with underscores for blanks."""
         return self.name.replace(" ", "_")
 
 
-# Two groups of four; within a group every species differs from its nearest look-alike in one or two marks.
+# Two groups of four; within a group every species differs from its nearest look-alike in 1 or 2 marks.
 SPECIES: tuple[Species, ...] = (
     Species("Rufous-crowned Finchling", rufous_crown=True, supercilium=True),
     Species("Double-barred Finchling", rufous_crown=True, supercilium=True, wing_bars=2),

@@ -11,7 +11,7 @@ from birdnet_cli.core.demo.painted_birds.canvas import (
     Sketch,
     blend,
     curve,
-    mixed,
+    mix,
     noise,
     ribbon,
     smoothstep,
@@ -33,7 +33,7 @@ def paint_silhouette(size: int, pose: Pose, rng: np.random.Generator) -> Field:
     outline = curve(np.concatenate([head, pose.body.to_pixels(np.concatenate([belly, back]))]), closed=True)
     sketch = Sketch(size, outline)
     sketch.shape(outline, (0.0, 0.0, 0.0))
-    # The outline runs tailwards along breast and belly, so a hair that lies with it ends a little outside of it.
+    # Hairs that start on the outline of breast and belly and point to the tail, a little outwards.
     first, last = 7 * len(head), 7 * (len(head) + len(belly))
     for start in rng.integers(first, last, 50):
         end = outline[start + 3]
@@ -79,7 +79,7 @@ def paint_breast_marks(image: Field, pose: Pose, palette: Palette, species: Spec
 
 
 def paint_rump(image: Field, pose: Pose, palette: Palette, species: Species) -> None:
-    """Paint the patch of colour between the back and the tail, where the species has one."""
+    """Paint the rump patch between back and tail, if the species has it."""
     if not species.ochre_rump:
         return
     size = image.shape[0]
@@ -99,14 +99,14 @@ def paint_tail(image: Field, pose: Pose, palette: Palette, species: Species, rng
     feathers: list[tuple[Points, Colour]] = []
     for place in (-1.0, 1.0, -0.6, 0.6, -0.2, 0.2):
         white = species.tail == "white-edged" and abs(place) == 1.0
-        # The outer feathers are the longest in a notched tail and the shortest in a long one.
+        # The outer feathers are the longest in a notched tail and the shortest in a long tail.
         reach = length + abs(place) * (-0.06 if long else 0.045)
         start, end = root + across * 0.05 * place, root + along * reach + across * 0.062 * spread * place
         spine = start + np.linspace(0, 1, 9)[:, None] * (end - start)
         widths = np.array((1.0, 1.0, 1.0, 1.0, 0.4)) * 0.036
         feathers.append((ribbon(spine, widths), palette.pale if white else palette.fringe))
         inner = spine - across * np.sign(place) * (0.02 if white else 0.006) - along * (0.02 if white else 0.006)
-        tone = mixed(palette.quill, palette.covert, rng.uniform(0.0, 0.45))
+        tone = mix(palette.quill, palette.covert, rng.uniform(0.0, 0.45))
         feathers.append((ribbon(inner, widths * 0.88), tone))
     sketch = Sketch(image.shape[0], pose.body.to_pixels(np.concatenate([points for points, _ in feathers])))
     for points, colour in feathers:
