@@ -146,7 +146,7 @@ def smoothstep(low: float, high: float, values: Field) -> Field:
 
 
 def blur(field: Field, radius: float) -> Field:
-    """Return `field` [H, W] blurred by about a Gaussian of standard deviation `radius` (three box blurs).
+    """Return `field` [H, W] after three box blurs: about a Gaussian of standard deviation 1.0 to 1.4 times `radius`.
 
     A wide blur is computed on a reduced copy; the difference is not visible.
     """
