@@ -1,4 +1,4 @@
-"""The table of fault cases, and how each fared in a run of the suite."""
+"""Read the table of fault cases, and sum up each case's outcome in a run of the suite."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,7 +8,13 @@ __all__ = ["Case", "read_cases", "summarize"]
 
 
 class Case(NamedTuple):
-    """A numbered case: what must happen, and `file::function` of its tests below `tests/`."""
+    """A fault case.
+
+    Attributes:
+        number: its number, from 1.
+        what: what must happen.
+        tests: `file::function` of its tests, below `tests/`.
+    """
 
     number: int
     what: str
@@ -23,10 +29,10 @@ def read_cases() -> list[Case]:
 
 
 def summarize(outcomes: Mapping[str, Iterable[str]]) -> list[tuple[Case, str]]:
-    """Return each case with `failed`, `not run`, `skipped` or `passed`: the worst of its tests.
+    """Return each case with the worst outcome of its tests: `failed`, `not run`, `skipped` or `passed`.
 
     Args:
-        outcomes: `file::function` -> what its runs came to; a function that every run skipped is skipped.
+        outcomes: `file::function` -> outcomes of its runs; a function counts as skipped if every run was skipped.
     """
     rows = []
     for case in read_cases():

@@ -1,4 +1,4 @@
-"""The table of fault cases is whole, and says the truth."""
+"""The table of fault cases is complete, and names tests that exist."""
 
 import ast
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_every_test_that_is_named_exists() -> None:
             file, _, name = test.partition("::")
             if file not in known:
                 body = ast.parse((TESTS / file).read_text(encoding="utf-8")).body
-                known[file] = {one.name for one in body if isinstance(one, ast.FunctionDef)}
+                known[file] = {node.name for node in body if isinstance(node, ast.FunctionDef)}
             assert name in known[file], f"case {case.number}: {test}"
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--inputs N] [--seed S] [NAME…]`: many damaged files; exits with 1 if anything is found."""
+"""`python -m tests.fuzz [--inputs N] [--seed S] [NAME…]`: many damaged files; exits with 1 if there are findings."""
 
 import argparse
 import sys

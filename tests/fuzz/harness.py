@@ -1,4 +1,4 @@
-"""Damaged files through one parser: errors of fbn are right; anything else, a hang or growing memory is a finding."""
+"""Feed damaged files to a parser. An error other than fbn's own, a hang, a crash and growing memory are findings."""
 
 import gc
 import os
@@ -20,7 +20,7 @@ __all__ = ["fuzz"]
 
 SECONDS = 2
 GROWTH = 200 * 2**20
-# Inputs between which a dead process is noticed, and the last one known.
+# Inputs for each child process; when a child dies, the last input it began is named.
 BATCH = 500
 
 
@@ -29,12 +29,12 @@ class _SlowError(Exception):
 
 
 def fuzz(name: str, *, inputs: int, seed: int = 0) -> list[str]:
-    """Feed so many damaged files to a parser, in processes of their own, and return what went wrong.
+    """Feed damaged files to a parser, in child processes, and return the findings, a line each.
 
     Args:
         name: one of `PARSERS`.
-        inputs: how many.
-        seed: of the first one; the n-th has `seed + n`, by which it can be made again.
+        inputs: number of damaged files.
+        seed: seed of the first file; file n has seed `seed + n`, with which it can be made again.
     """
     findings = []
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def _in_a_child(name: str, seeds: list[Path], numbers: range, folder: Path) -> l
             code = 0
         finally:
             os._exit(code)
-    # An alarm waits for Python; a loop in C does not end by itself.
+    # An alarm is handled between Python instructions, so a loop in C needs to be killed.
     watch = threading.Timer(SECONDS * len(numbers) + 60, os.kill, (child, signal.SIGKILL))
     watch.start()
     _, status = os.waitpid(child, 0)

@@ -1,10 +1,10 @@
-"""Sound bytes -> damaged bytes, by a seed."""
+"""Damage bytes in ways that a seed decides."""
 
 import numpy as np
 
 __all__ = ["mutate"]
 
-# Lengths, counts and offsets that parsers trip over.
+# Lengths, counts and offsets at the limits of integer types.
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 TEXTS = (
     b"\x00",

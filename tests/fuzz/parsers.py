@@ -1,4 +1,4 @@
-"""What reads files of strangers: for each, a few sound files made here, and what a command does with one."""
+"""The readers of files that strangers write: for each, how to make sound files, and how a command reads them."""
 
 import csv
 import io
@@ -38,11 +38,11 @@ __all__ = ["PARSERS", "Parser"]
 
 @dataclass(frozen=True)
 class Parser:
-    """One reader.
+    """A reader.
 
     Attributes:
-        seeds: makes sound files in an empty folder and returns those that are damaged, one at a time.
-        read: reads what lies in that folder.
+        seeds: makes sound files in an empty folder and returns the files to damage, one at a time.
+        read: reads the damaged file, or the folder that holds it.
     """
 
     seeds: Callable[[Path], list[Path]]

@@ -1,4 +1,4 @@
-"""JSON inside files of strangers, with each value in turn left out or replaced by one of another kind."""
+"""JSON inside files of strangers, with each value in turn left out or replaced by a value of another kind."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changes(document: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what was changed, and the changed document."""
+    """Yield a description of each change, and the changed document."""
     for path in _paths(document):
         for value in (LEFT_OUT, *OTHERS):
             changed = copy.deepcopy(document)
@@ -59,7 +59,7 @@ def changes(document: Any) -> Iterator[tuple[str, Any]]:
 def _paths(document: Any) -> Iterator[tuple[Any, ...]]:
     items = document.items() if isinstance(document, dict) else ()
     if isinstance(document, list):
-        # The others are alike.
+        # The other items have the same form.
         items = enumerate(document[:1])
     for key, value in items:
         yield (key,)
@@ -67,7 +67,7 @@ def _paths(document: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def find_others(document: Any, read: Callable[[Any], object]) -> list[str]:
-    """Return each change to a document at which `read` fails, and not as fbn does."""
+    """Return the changes to a document at which `read` raises an error that is not fbn's own."""
     found, tried = [], 0
     for what, changed in changes(document):
         tried += 1
