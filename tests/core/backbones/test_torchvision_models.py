@@ -10,9 +10,7 @@ from birdnet_cli.core.backbones import (
     list_layers,
     resolve_weights,
 )
-from birdnet_cli.core.backbones.published_weights import list_published_weights
 from birdnet_cli.core.backbones.torchvision_models import canonical_key, list_models, state
-from birdnet_cli.core.backbones.weights import WeightSet
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 
 
@@ -47,12 +45,12 @@ def test_the_default_is_the_last_feature_map(images, name, layer, channels, nonn
         ("densenet121", "relu", 1024, True),
         ("regnet_y_400mf", "trunk_output.block4.block4-5.activation", 440, True),
         ("shufflenet_v2_x0_5", "conv5.2", 1024, True),
-        ("mnasnet0_5", "layers.16", 1280, True),
-        ("mobilenet_v2", "features.18", 1280, True),
-        ("resnet50", "layer4.2.relu_2", 2048, True),
+        pytest.param(*("mnasnet0_5", "layers.16", 1280, True), marks=pytest.mark.slow),
+        pytest.param(*("mobilenet_v2", "features.18", 1280, True), marks=pytest.mark.slow),
+        pytest.param(*("resnet50", "layer4.2.relu_2", 2048, True), marks=pytest.mark.slow),
         ("convnext_tiny", "features.7.2.add", 768, False),
         ("googlenet", "inception5b.cat", 1024, True),
-        ("inception_v3", "Mixed_7c.cat_2", 2048, True),
+        pytest.param(*("inception_v3", "Mixed_7c.cat_2", 2048, True), marks=pytest.mark.slow),
         ("vgg11_bn", "features.28", 512, True),
         ("alexnet", "features.12", 256, True),
     ],
@@ -121,23 +119,3 @@ def test_densenets_old_tensor_names_are_understood():
     assert canonical_key(old) == "features.denseblock1.denselayer1.norm1.running_mean"
     assert canonical_key(old) in tensors
     assert all(canonical_key(key) == key for key in tensors)
-
-
-def test_random_weights_depend_on_nothing_but_the_fixed_seed():
-    first, second = resolve_weights("resnet18", "none"), resolve_weights("resnet18", "none")
-    assert isinstance(first, WeightSet)
-    assert first.source == "random (seed 0)"
-    assert first.sha256 == second.sha256
-    assert all(torch.equal(tensor, second.tensors[key]) for key, tensor in first.tensors.items())
-
-
-@pytest.mark.parametrize("name", ["resnet50", "vgg16", "efficientnet_b0", "convnext_tiny", "mnasnet0_5"])
-def test_published_weights_carry_a_hash_and_torchvisions_own_mean(name):
-    default = list_published_weights(name)[0]
-    assert default.url == torchvision.models.get_model_weights(name).DEFAULT.url
-    assert len(default.sha256_prefix) >= 8
-    assert default.preprocessing.mean == (0.485, 0.456, 0.406)
-
-
-def test_every_convolutional_classifier_has_published_weights():
-    assert all(list_published_weights(name) for name in list_models())
