@@ -1,4 +1,4 @@
-"""Inception-BN for CIFAR and for ImageNet up to the last normalised map: [N, 3, H, W] -> [N, C, h, w].
+"""Build the features of Inception-BN, for CIFAR or ImageNet: [N, 3, H, W] -> normalised map [N, C, h, w].
 
 Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, figure 5, and its small form for CIFAR that Li et al. (ICCV
 2017) trained. Every convolution has a bias.
@@ -22,14 +22,14 @@ class Branches(nn.ModuleList):
 
 
 def build_inception_bn_small() -> tuple[nn.Sequential, int]:
-    """Build the network for 32x32 images.
+    """Build the features for 32x32 images.
 
     Returns:
-        The features, and their 336 channels.
+        The features, [N, 3, 32, 32] -> [N, 336, 8, 8], and their 336 channels.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(conv1=_convolution(3, 96, 3))
     channels = 96
-    # (1x1, 3x3) channels of a block that keeps the map's size, or 3x3 channels of one that halves it.
+    # (1x1, 3x3) channels of a block that keeps the map's size; 3x3 channels of a block that halves it.
     blocks: dict[str, tuple[int, int] | int] = {
         "3a": (32, 32), "3b": (32, 48), "3c": 80,
         "4a": (112, 48), "4b": (96, 64), "4c": (80, 80), "4d": (48, 96), "4e": 96,
@@ -40,7 +40,7 @@ def build_inception_bn_small() -> tuple[nn.Sequential, int]:
             parts[name] = Branches([_convolution(channels, block, 3, stride=2), nn.MaxPool2d(3, 2, padding=1)])
             channels += block
         else:
-            # The activation of the last block belongs to the head.
+            # The head begins with the activation of the last block.
             active = name != "5b"
             sides = zip(block, (1, 3), strict=True)
             parts[name] = Branches([_convolution(channels, out, side, active=active) for out, side in sides])
@@ -49,10 +49,10 @@ def build_inception_bn_small() -> tuple[nn.Sequential, int]:
 
 
 def build_inception_bn() -> tuple[nn.Sequential, int]:
-    """Build the network for 224x224 images: maps of 112, 56, 28, 14 and 7.
+    """Build the features for 224x224 images, whose maps have sides of 112, 56, 28, 14 and 7.
 
     Returns:
-        The features, and their 1024 channels.
+        The features, [N, 3, 224, 224] -> [N, 1024, 7, 7], and their 1024 channels.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=_convolution(3, 64, 7, stride=2),
@@ -63,7 +63,8 @@ def build_inception_bn() -> tuple[nn.Sequential, int]:
         pool2=nn.MaxPool2d(3, 2, ceil_mode=True),
     )
     channels = 192
-    # 1x1; 1x1, 3x3; 1x1, 3x3, 3x3; 1x1 after the pooling. Without the first and the last, a block halves the map.
+    # Channels of the four branches: 1x1; 1x1, 3x3; 1x1, 3x3, 3x3; 1x1 after the pooling. A block whose first and last
+    # are 0 has neither of these branches and halves the map.
     blocks: dict[str, tuple[int, tuple[int, int], tuple[int, int], int]] = {
         "3a": (64, (64, 64), (64, 96), 32), "3b": (64, (64, 96), (64, 96), 64), "3c": (0, (128, 160), (64, 96), 0),
         "4a": (224, (64, 96), (96, 128), 128), "4b": (192, (96, 128), (96, 128), 128),
@@ -92,7 +93,7 @@ def build_inception_bn() -> tuple[nn.Sequential, int]:
 
 
 def _chain(in_channels: int, convolutions: Sequence[tuple[int, int, int]], *, active: bool) -> nn.Sequential:
-    # Convolutions one after the other: output channels, kernel side, stride; `active` speaks of the last one.
+    # `convolutions` are (output channels, kernel side, stride), applied in order; `active` is for the last of them.
     layers = []
     for number, (out_channels, side, stride) in enumerate(convolutions, start=1):
         ends = number == len(convolutions)

@@ -1,4 +1,4 @@
-"""A whole network: features and a head, [N, 3, H, W] -> logits [N, K]."""
+"""Join features and a head to a network: [N, 3, H, W] -> logits [N, K]."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class NetworkInfo:
-    """What a network expects and how it was published.
+    """A network's input and its published settings. Preprocessing is `(pixels * scale - mean) / std`, in RGB order.
 
     Attributes:
-        name: of `list_networks`.
+        name: a name of `list_networks`.
         image_size: side of the square images, in pixels.
-        factors: k of its Factorized Bilinear head.
-        mean: of red, green and blue, subtracted from pixel values 0..255.
-        std: what the difference is divided by.
-        scale: factor on pixel values before that.
+        factors: k of the published Factorized Bilinear head.
+        mean: mean of red, green and blue, on the scale that `scale` gives.
+        std: divisor for red, green and blue.
+        scale: factor on pixel values 0..255.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Network(nn.Module):
 
     Args:
         features: [N, 3, H, W] -> [N, C, h, w].
-        head: of `core.heads.create_map_head`.
-        info: see `NetworkInfo`.
+        head: a head of `core.heads.create_map_head`, [N, C, h, w] -> [N, K].
+        info: the network's input and published settings.
         channels: C.
     """
 

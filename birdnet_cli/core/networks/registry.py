@@ -1,4 +1,4 @@
-"""Networks by name: create one, list them, ask what one expects."""
+"""Create, list and describe networks by name."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def list_networks() -> list[str]:
 
 
 def describe_network(name: str) -> NetworkInfo:
-    """Return what a network expects.
+    """Return a network's input and published settings.
 
     Raises:
         UnknownNameError: no such network.
@@ -56,22 +56,24 @@ def create_network(
     device: str | torch.device = "cpu",
     **settings: Any,
 ) -> Network:
-    """Create a network with the values that training starts from.
+    """Create a network with initial weights, [N, 3, H, W] -> logits [N, K].
 
     Args:
-        name: of `list_networks`.
+        name: a name of `list_networks`.
         head: `fc`, `tanh` or `fb`; see `core.heads.create_map_head`.
         num_classes: K.
-        factors: fb: k; None is the published number.
-        blocks: ResNets: blocks of every stage, or of each of an ImageNet network's four; None is the published number.
-        width: ResNets: channels of the first convolution, with which all others grow; None is the published number.
-        seed: of the initial weights (He-normal) and of DropFactor; nothing is drawn from PyTorch's global generator.
-        device: `meta` builds the shapes alone.
-        settings: fb: `drop_prob`, `diagonal`, `mask`, `test_scale` of `FactorizedBilinearHead`.
+        factors: k of an fb head, 1 or more; None is the published number.
+        blocks: blocks of every stage of a ResNet, or a tuple with those of each of the four stages of an ImageNet
+            ResNet, 1 or more each; None is the published number.
+        width: channels of a ResNet's first convolution, 1 or more; all other widths are multiples of it. None is the
+            published number.
+        seed: seed of the He-normal initial weights and of DropFactor; PyTorch's global generator is not used.
+        device: where the weights lie; `meta` builds shapes without values.
+        settings: settings of an fb head: `drop_prob`, `diagonal`, `mask`, `test_scale` of `FactorizedBilinearHead`.
 
     Raises:
         UnknownNameError: no such network or head.
-        UsageError: a setting that this network or head does not have, or one out of range.
+        UsageError: this network or head does not have a setting that was given, or its value is out of range.
     """
     info = describe_network(name)
     if head == "fb":
@@ -94,7 +96,7 @@ def _build_features(
     name: str, *, blocks: int | tuple[int, int, int, int] | None, width: int | None
 ) -> tuple[nn.Sequential, int]:
     if name.startswith("inception") and (blocks, width) != (None, None):
-        raise UsageError(f"{name} has no blocks and no width to choose; the ResNets have")
+        raise UsageError(f"{name} has no settings blocks and width; only ResNets have them")
     numbers = blocks if isinstance(blocks, tuple) else (blocks,)
     if any(number is not None and number < 1 for number in (*numbers, width)):
         raise UsageError(f"expected blocks and width of at least 1, got blocks={blocks} and width={width}")
@@ -104,7 +106,7 @@ def _build_features(
         return build_inception_bn()
     if name in CIFAR_BLOCKS:
         if isinstance(blocks, tuple):
-            raise UsageError(f"{name} has as many blocks in every stage: expected one number, got {blocks}")
+            raise UsageError(f"{name} has the same number of blocks in every stage: expected a number, got {blocks}")
         return build_cifar_resnet(blocks=blocks or CIFAR_BLOCKS[name], width=width or 16)
     each = (blocks,) * 4 if isinstance(blocks, int) else blocks or STAGES
     return build_imagenet_resnet(blocks=each, width=width or 64, bottleneck=name == "resnet50_v2")

@@ -1,4 +1,4 @@
-"""Pre-activation residual networks up to their last normalised map: [N, 3, H, W] -> [N, C, h, w].
+"""Build the features of pre-activation ResNets: [N, 3, H, W] -> normalised map [N, C, h, w].
 
 Source: He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016, in the form in which Li et al.
 (ICCV 2017) trained it.
@@ -20,7 +20,7 @@ class DataNorm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # The published scale is fixed at 1; as a parameter it would be one for the optimiser to find.
+        # The published scale is fixed at 1, so it is no parameter that an optimiser could change.
         self.norm = nn.BatchNorm2d(3, eps=IMAGENET_EPS, affine=False)
         self.shift = nn.Parameter(torch.zeros(3))
 
@@ -31,14 +31,15 @@ class DataNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """BN-ReLU-convolution, several times, plus a shortcut: [N, C, H, W] -> [N, C', H', W'].
+    """A sequence of BN, ReLU and convolution, repeated, plus a shortcut: [N, C, H, W] -> [N, C', H', W'].
 
     Args:
         in_channels: C.
-        convolutions: output channels, kernel side and stride of each; padded so that only the stride shrinks the map.
-        project: the shortcut is a 1x1 convolution of the first ReLU's output with the block's stride; else x itself.
-        bias: of every convolution.
-        eps: of every BN.
+        convolutions: (output channels, kernel side, stride) of each, padded so that only the stride shrinks the map.
+        project: if True, the shortcut is a 1x1 convolution of the first ReLU's output, with the block's stride; if
+            False, it is the input.
+        bias: whether the convolutions have a bias.
+        eps: epsilon of every BN.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class Block(nn.Module):
 
 
 def build_cifar_resnet(*, blocks: int, width: int) -> tuple[nn.Sequential, int]:
-    """Build 3 stages of bottleneck blocks for 32x32 images.
+    """Build three stages of bottleneck blocks for 32x32 images.
 
-    The stride sits in the first 1x1 convolution, every convolution has a bias, and the first block of every stage has
-    a projection, also where the shape stays the same.
+    The first 1x1 convolution has the stride, every convolution has a bias, and the first block of every stage has a
+    projection, even where the shape stays the same.
 
     Args:
-        blocks: n of each stage; the network has 9 n + 2 layers.
+        blocks: n, the blocks of each stage; with its head the network has 9 n + 2 layers.
         width: channels of the first convolution; the stages have 4, 8 and 16 times as many.
 
     Returns:
-        The features, and their channels.
+        The features, [N, 3, 32, 32] -> [N, 16 * width, 8, 8], and their channels.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(conv=nn.Conv2d(3, width, 3, padding=1))
     channels = width
@@ -96,17 +97,18 @@ def build_cifar_resnet(*, blocks: int, width: int) -> tuple[nn.Sequential, int]:
 def build_imagenet_resnet(
     *, blocks: tuple[int, int, int, int], width: int, bottleneck: bool
 ) -> tuple[nn.Sequential, int]:
-    """Build 4 stages of basic or bottleneck blocks for 224x224 images.
+    """Build four stages of basic or bottleneck blocks for 224x224 images.
 
-    The stride sits in the (first) 3x3 convolution, and no convolution has a bias.
+    The first 3x3 convolution of a stage has the stride, and no convolution has a bias.
 
     Args:
-        blocks: of each stage.
-        width: channels of the first convolution; the stages have 1, 2, 4 and 8 times as many, bottlenecks 4 times that.
-        bottleneck: 1x1, 3x3, 1x1 in place of 3x3, 3x3.
+        blocks: number of blocks of each stage.
+        width: channels of the first convolution; basic stages have 1, 2, 4 and 8 times as many, bottleneck stages 4, 8,
+            16 and 32 times.
+        bottleneck: whether blocks are 1x1, 3x3, 1x1 convolutions instead of 3x3, 3x3.
 
     Returns:
-        The features, and their channels.
+        The features, [N, 3, 224, 224] -> [N, C, 7, 7], and C.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict(
         data_norm=DataNorm(),

@@ -25,33 +25,40 @@ PARAMETERS = {
 
 @functools.cache
 def shapes_of(name: str, head: str, num_classes: int) -> Network:
-    """A network without values; ResNet-1001 takes a second to build."""
+    """A network without values, built once."""
     return create_network(name, head=head, num_classes=num_classes, device="meta")
 
 
 def count(module: nn.Module) -> int:
-    return sum(one.numel() for one in module.parameters() if one.requires_grad)
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def count_norms_and_biases(features: nn.Module) -> int:
     layers = [layer for layer in features.modules() if isinstance(layer, nn.BatchNorm2d | nn.Conv2d)]
     return sum(
-        one.numel()
+        parameter.numel()
         for layer in layers
-        for name, one in layer.named_parameters()
+        for name, parameter in layer.named_parameters()
         if isinstance(layer, nn.BatchNorm2d) or name == "bias"
     )
 
 
 def multiply_adds(network: Network) -> int:
-    """Of one image, as PyTorch counts them."""
+    """Return the multiply-adds of one image, as PyTorch counts them."""
     size = network.info.image_size
     with FlopCounterMode(display=False) as counter:
         network.eval()(torch.empty(1, 3, size, size, device="meta"))
     return counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize(("name", "head"), PARAMETERS, ids=lambda one: one)
+# ResNet-1001 has ResNet-164's blocks, 111 to a stage; the count of its fc parameters shows that they are there.
+LONG = {("resnet1001", "fb")}
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [pytest.param(*key, marks=[pytest.mark.slow] if key in LONG else []) for key in PARAMETERS],
+)
 def test_cifar_networks_have_the_published_parameters(name, head):
     of_10, of_100, published = PARAMETERS[name, head]
 
@@ -62,7 +69,12 @@ def test_cifar_networks_have_the_published_parameters(name, head):
 
 
 @pytest.mark.parametrize(
-    ("name", "millions"), [("resnet164", 244.5), ("resnet1001", 1487.8), ("inception_bn_small", 266.7)]
+    ("name", "millions"),
+    [
+        ("resnet164", 244.5),
+        pytest.param("resnet1001", 1487.8, marks=pytest.mark.slow),
+        ("inception_bn_small", 266.7),
+    ],
 )
 def test_cifar_networks_have_the_published_multiply_adds(name, millions):
     network = shapes_of(name, "fc", 10)
@@ -127,7 +139,7 @@ def test_every_parameter_gets_a_gradient(name):
 
     network(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 60).square().sum().backward()
 
-    assert all(one.grad is not None and one.grad.isfinite().all() for one in network.parameters())
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("name", ["resnet164", "inception_bn_small", "inception_bn"])
@@ -152,14 +164,14 @@ def test_initial_values_depend_on_the_seed_alone():
     settings = {"head": "fb", "num_classes": 4, "blocks": 1, "width": 8}
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = create_network("resnet164", seed=3, **settings).state_dict()
+    first = create_network("resnet164", seed=3, **settings).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     same = create_network("resnet164", seed=3, **settings).state_dict()
     other = create_network("resnet164", seed=4, **settings).state_dict()
 
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert not torch.equal(one["features.conv.weight"], other["features.conv.weight"])
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert not torch.equal(first["features.conv.weight"], other["features.conv.weight"])
 
 
 @pytest.mark.parametrize("name", ["resnet164", "inception_bn_small"])
@@ -198,8 +210,8 @@ def test_unknown_names_are_refused_with_the_near_ones():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("inception_bn_small", {"blocks": 3}, "inception_bn_small has no blocks and no width to choose"),
-        ("resnet164", {"blocks": (1, 1, 1, 1)}, "resnet164 has as many blocks in every stage"),
+        ("inception_bn_small", {"blocks": 3}, "inception_bn_small has no settings blocks and width"),
+        ("resnet164", {"blocks": (1, 1, 1, 1)}, "resnet164 has the same number of blocks in every stage"),
         ("resnet164", {"blocks": 0}, "blocks and width of at least 1, got blocks=0"),
         ("resnet34_v2", {"width": 0}, "got blocks=None and width=0"),
         ("resnet164", {"head": "fc", "factors": 3}, "the head 'fc' has no factors"),
