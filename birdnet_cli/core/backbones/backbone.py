@@ -11,23 +11,23 @@ from birdnet_cli.core.errors import UsageError, WeightsError
 
 __all__ = ["Backbone"]
 
-# Every supported network accepts images from this side on; below it, some run out of pixels on the way.
+# Every supported network accepts images of this side; smaller maps may vanish before the last layer.
 SAFE_SIDE = 96
 NAMED_IN_ERRORS = 4
 
 
 class Backbone(nn.Module):
-    """A network that holds its own preprocessing, so that images of any weight set go in alike.
+    """A network with its own preprocessing, so that callers pass RGB images in 0..255 whatever the weight set.
 
-    Its state dict has the published names of the tensors (`features.0.weight`), without those behind `layer`.
+    Its state dict has the published names of the tensors (`features.0.weight`) up to `layer`.
 
     Args:
-        network: maps preprocessed images to the feature map; may be on the meta device until `load`.
-        name: the backbone's registry name.
+        network: maps preprocessed images [N, 3, H, W] to the feature map; may be on the meta device until `load`.
+        name: the backbone's name in `list_backbones`, or `timm:NAME`.
         layer: the layer whose output is the feature map.
         channels: C of the feature map.
         nonnegative: True only if no value of the feature map can be below 0.
-        preprocessing: what the weights expect.
+        preprocessing: the preprocessing that the weights expect.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Compute the feature map.
 
-        Preprocessing is float32 always; under bfloat16 autocast the network and its feature map are bfloat16.
+        Preprocessing is always float32; under bfloat16 autocast the network and its feature map are bfloat16.
 
         Args:
             images: [N, 3, H, W], RGB, uint8 or float, values 0..255.
 
         Returns:
-            [N, C, h, w], in channels_last memory order where the network keeps it.
+            The feature map [N, C, h, w], in channels_last memory order if the network keeps that order.
 
         Raises:
-            UsageError: images of another shape, or too small for the network.
+            UsageError: the images have another shape, or are too small for the network.
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise UsageError(f"{self.name}: expected images [N, 3, H, W], got {list(images.shape)}")
@@ -75,7 +75,7 @@ class Backbone(nn.Module):
             if min(H, W) >= SAFE_SIDE:
                 raise
             raise UsageError(
-                f"{self.name} at {self.layer} cannot see images of {H}x{W} pixels ({str(error).splitlines()[0]}); "
+                f"{self.name} at {self.layer} cannot process images of {H}x{W} pixels ({str(error).splitlines()[0]}); "
                 f"use a larger image size, or an earlier layer"
             ) from error
 
@@ -85,17 +85,17 @@ class Backbone(nn.Module):
         return feature_map
 
     def load(self, tensors: Mapping[str, Tensor], *, source: str) -> None:
-        """Copy `tensors` in as float32, in channels_last memory order; tensors of other names are ignored.
+        """Copy weights into the network as float32, in channels_last memory order.
 
         Args:
-            tensors: under the names of the state dict.
-            source: where they come from, for the error.
+            tensors: tensors by their names in the state dict; other names are ignored.
+            source: origin of the tensors, for the error message.
 
         Raises:
-            WeightsError: a tensor is missing or has another shape; the first few are named.
+            WeightsError: a tensor is missing or has another shape; the message names the first four.
         """
         expected = self.network.state_dict()
-        # BatchNorm's step counter is absent from old files, and nothing that fbn computes reads it.
+        # Old files lack BatchNorm's step counter, and fbn never reads it.
         absent = [key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")]
         misfit = [
             f"{key} is {list(tensors[key].shape)}, expected {list(tensor.shape)}"

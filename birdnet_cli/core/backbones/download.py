@@ -1,4 +1,4 @@
-"""Download a file so that it appears under its name only whole and with the right hash."""
+"""Download a file, check its hash, and only then give it its name."""
 
 import hashlib
 import http.client
@@ -23,16 +23,16 @@ def download_file(
     sha256_prefix: str = "",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Download `url` to `target`; a broken transfer or a wrong hash is deleted, and tried once more.
+    """Download `url` to `target`; after a broken transfer or a wrong hash, delete the file and try a second time.
 
     Args:
         url: the address.
-        target: the final path; its directory is made.
-        sha256_prefix: first hexadecimal digits of the content's sha256.
-        on_progress: called with the bytes done and in total (0 if unknown).
+        target: the final path; its directory is created.
+        sha256_prefix: first hexadecimal digits of the content's sha256; empty checks nothing.
+        on_progress: called with the bytes downloaded so far and in total (0 if unknown).
 
     Raises:
-        WeightsError: the second attempt failed too; `target` does not exist, nor any part of it.
+        WeightsError: the second attempt failed, too; `target` is as it was before.
     """
     reason = ""
     for _ in range(ATTEMPTS):

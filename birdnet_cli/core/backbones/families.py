@@ -1,4 +1,4 @@
-"""Which module builds the backbone of a given name: VGG, torchvision's other classifiers, or timm."""
+"""Find the module that builds a backbone, by name: VGG, torchvision's other classifiers, or timm."""
 
 from typing import Protocol
 
@@ -14,23 +14,23 @@ __all__ = ["Family", "default_preprocessing", "find_family", "list_backbones"]
 
 
 class Family(Protocol):
-    """What each family's module offers, for one of its names."""
+    """The functions that a family's module has; each takes a name of the family."""
 
     def list_layers(self, name: str, /) -> list[str]:
         """Return the layers that give a feature map, first to last."""
 
     def state(self, name: str, /) -> dict[str, Tensor]:
-        """Return every tensor that the network can use; only names, shapes and types count."""
+        """Return all tensors of the network, for their names, shapes and types; the values have no meaning."""
 
     def canonical_key(self, key: str, /) -> str:
-        """Return the name of a tensor of a published file in today's spelling."""
+        """Return the present name of a tensor, given its name in a published file."""
 
     def build(self, name: str, /, *, layer: str | None, preprocessing: Preprocessing) -> Backbone:
         """Build the network up to `layer`, its tensors without values."""
 
 
 def list_backbones() -> list[str]:
-    """Return the names that `create_backbone` takes besides `timm:NAME`, in alphabetical order."""
+    """Return the names that `create_backbone` takes, except `timm:NAME`, in alphabetical order."""
     return sorted({*vgg.DEFAULT_LAYERS, *torchvision_models.list_models()})
 
 
@@ -39,7 +39,7 @@ def find_family(name: str) -> Family:
 
     Raises:
         UnknownNameError: no such backbone.
-        UsageError: a transformer.
+        UsageError: the name is a transformer's.
     """
     if name.startswith(timm_models.PREFIX):
         return timm_models
@@ -47,7 +47,7 @@ def find_family(name: str) -> Family:
         return vgg
     if torchvision_models.is_transformer(name):
         raise UsageError(
-            f"'{name}' is a vision transformer: it ends in tokens, not in a feature map [N, C, h, w] to be "
+            f"'{name}' is a vision transformer: it ends in tokens, not in a feature map [N, C, h, w] that can be "
             f"pooled; choose a convolutional network, such as vgg16, resnet50 or convnext_tiny"
         )
     if name not in torchvision_models.list_models():
@@ -56,7 +56,7 @@ def find_family(name: str) -> Family:
 
 
 def default_preprocessing(name: str) -> Preprocessing:
-    """Return what the weights expect that the backbone's publisher offers by default."""
+    """Return the preprocessing of the backbone's default published weights."""
     if name.startswith(timm_models.PREFIX):
         return timm_models.default_preprocessing(name)
     return list_published_weights(name)[0].preprocessing

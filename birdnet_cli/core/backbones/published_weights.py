@@ -1,4 +1,4 @@
-"""The weight sets that torchvision publishes for a backbone: their addresses, hashes and preprocessing."""
+"""List the weight sets that torchvision publishes for a backbone: addresses, hashes and preprocessing."""
 
 import re
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """One weight set.
+    """A published weight set.
 
     Attributes:
-        url: where torchvision downloads it from.
-        preprocessing: the mean and std of its own transform.
+        url: the address of the file.
+        preprocessing: mean and std of torchvision's transform for these weights.
     """
 
     url: str
@@ -39,7 +39,7 @@ class PublishedWeights:
 
     @property
     def cache_path(self) -> Path:
-        """Where torch.hub keeps the file; honours TORCH_HOME."""
+        """The path where torch.hub keeps the file, below TORCH_HOME if that is set."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.file_name
 
 

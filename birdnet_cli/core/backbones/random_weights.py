@@ -1,4 +1,4 @@
-"""Random weights from a fixed seed, for tests: names and shapes -> tensors that keep activations finite."""
+"""Draw random weights from a seed, for tests: names and shapes -> tensors that keep activations finite."""
 
 import hashlib
 import math
@@ -11,11 +11,11 @@ __all__ = ["draw_random_tensors"]
 
 
 def draw_random_tensors(state: Mapping[str, Tensor], *, seed: int) -> tuple[dict[str, Tensor], str]:
-    """Draw He-normal weights; scales and running variances are 1, biases and everything else of one dimension 0.
+    """Draw He-normal weights; norms' scales and running variances are 1, biases and running means 0.
 
     Args:
-        state: names, shapes and types; the values are not read.
-        seed: of the generator, which nothing else draws from.
+        state: names, shapes and types of the tensors; their values are not read.
+        seed: seed of the generator; PyTorch's global generator is not used.
 
     Returns:
         The tensors, and the sha256 of their names, shapes and bytes.

@@ -1,4 +1,4 @@
-"""Find backbone weights for a use case: a download is followed, and weights on record must come back the same."""
+"""Find backbone weights, show a download's progress, and check the sha256 that a cache or model recorded."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +14,13 @@ __all__ = ["find_recorded_weights", "find_weights"]
 def find_weights(
     backbone: str, source: str, *, preprocessing: str = "auto", progress: Progress | None = None
 ) -> WeightSet:
-    """Return what `resolve_weights` finds; a download is a stage of `progress`.
+    """Return the weights that `resolve_weights` finds, and report a download as a stage of `progress`.
+
+    Args:
+        backbone: a name of `list_backbones`, or `timm:NAME`.
+        source: `auto`, `none` or a file.
+        preprocessing: `imagenet` or `oxford`; `auto` leaves the choice to the weights.
+        progress: reports a download.
 
     Raises:
         FbnError: as `resolve_weights`.
@@ -27,16 +33,16 @@ def find_weights(
 def find_recorded_weights(
     record: Mapping[str, Any], source: str, *, owner: object, progress: Progress | None = None
 ) -> WeightSet:
-    """Return the weights that an artefact was made with.
+    """Return the weights that a feature cache or a model was made with.
 
     Args:
-        record: the artefact's `backbone` (its name) and `weights_sha256`.
+        record: `backbone`, its name, and `weights_sha256`, as the cache or model recorded them.
         source: where to look: `auto`, `none` or a file.
-        owner: the artefact, for the error.
-        progress: follows a download.
+        owner: path of the cache or model, for the error message.
+        progress: reports a download.
 
     Raises:
-        WeightsError: not found, or what is found has another sha256.
+        WeightsError: no weights were found, or they have another sha256.
     """
     found = find_weights(record["backbone"], source, progress=progress)
     if found.sha256 != record["weights_sha256"]:
@@ -48,7 +54,7 @@ def find_recorded_weights(
 
 
 class _DownloadStage(ExitStack):
-    """Opens a stage when the first bytes arrive, since only then their total is known."""
+    """Opens a stage when the first bytes arrive, because their total is unknown before."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         super().__init__()

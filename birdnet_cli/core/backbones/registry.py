@@ -1,4 +1,4 @@
-"""Backbones by name: create one, list them, ask for their layers and channels."""
+"""Create, list and describe backbones by name."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ __all__ = ["BackboneInfo", "create_backbone", "describe_backbone", "list_backbon
 
 @dataclass(frozen=True)
 class BackboneInfo:
-    """A backbone's shape, known without its weights.
+    """The facts about a backbone that do not depend on its weights.
 
     Attributes:
-        name: its registry name.
+        name: its name in `list_backbones`, or `timm:NAME`.
         layer: the layer whose output is the feature map.
         channels: C of the feature map [N, C, h, w].
         nonnegative: True only if no value of the feature map can be below 0.
@@ -41,13 +41,13 @@ def create_backbone(
     Args:
         name: a name of `list_backbones`, or `timm:NAME`.
         layer: a name of `list_layers`; None is the last feature map (VGG: before pool5).
-        weights: what `resolve_weights` returned; None leaves zeros, for a state dict to be loaded next.
-        preprocessing: replaces that of `weights`.
+        weights: a weight set of `resolve_weights`; None leaves zeros, for callers that load a state dict.
+        preprocessing: replaces the preprocessing of `weights`.
 
     Raises:
         UnknownNameError: no such backbone or layer.
-        UsageError: a network without a feature map at its end.
-        WeightsError: the weights lack a tensor or have one of another shape.
+        UsageError: the network does not end in a feature map.
+        WeightsError: a tensor of the weights is missing or has another shape.
     """
     family = find_family(name)
     if preprocessing is None:
@@ -71,7 +71,7 @@ def list_layers(name: str) -> list[str]:
 
 
 def describe_backbone(name: str, *, layer: str | None = None) -> BackboneInfo:
-    """Return a backbone's layer, channels and sign, without its weights.
+    """Return a backbone's layer, channels and sign, without loading weights.
 
     Raises:
         UnknownNameError, UsageError: as `create_backbone`.

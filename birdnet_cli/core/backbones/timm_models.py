@@ -1,4 +1,4 @@
-"""`timm:NAME`: any of timm's networks whose `forward_features` gives a feature map [N, C, h, w]."""
+"""Build `timm:NAME`: a network of timm whose `forward_features` gives a feature map [N, C, h, w]."""
 
 import importlib
 from pathlib import Path
@@ -37,18 +37,18 @@ class TimmBackbone(Backbone):
 
 
 def list_layers(name: str) -> list[str]:
-    """Return the only layer that timm's networks have in common."""
+    """Return the only layer that timm's networks offer, after checking the name."""
     _create(name)
     return [LAYER]
 
 
 def state(name: str) -> dict[str, Tensor]:
-    """Return every tensor of the network without its classifier; only names, shapes and types count."""
+    """Return all tensors of the network without its classifier, for their names, shapes and types."""
     return dict(_create(name).state_dict())
 
 
 def canonical_key(key: str) -> str:
-    """Return the name of a tensor of a published file in today's spelling."""
+    """Return the present name of a tensor, given its name in a published file."""
     return key
 
 
@@ -59,16 +59,16 @@ def default_preprocessing(name: str) -> Preprocessing:
 
 
 def build(name: str, *, layer: str | None, preprocessing: Preprocessing) -> TimmBackbone:
-    """Build a network on the CPU; its random values are there to be replaced.
+    """Build a network on the CPU with random values, which callers replace.
 
     Args:
         name: `timm:` and a name that timm knows, such as `timm:resnet50.a1_in1k`.
         layer: `forward_features`, or None.
-        preprocessing: what the weights expect.
+        preprocessing: the preprocessing that the weights expect.
 
     Raises:
         UnknownNameError: no such network or layer.
-        UsageError: timm is not installed, or the network has no feature map [N, C, h, w] at its end.
+        UsageError: timm is not installed, or the network does not end in a feature map [N, C, h, w].
     """
     if layer not in (None, LAYER):
         raise UnknownNameError(f"layer of {name}", str(layer), [LAYER])
@@ -85,18 +85,18 @@ def build(name: str, *, layer: str | None, preprocessing: Preprocessing) -> Timm
         name=name,
         layer=LAYER,
         channels=output.shape[1],
-        # Unknown without tracing; False is always correct and only costs speed.
+        # Only a trace could prove it; False is always correct and costs speed.
         nonnegative=False,
         preprocessing=preprocessing,
     )
 
 
 def fetch_pretrained(name: str, *, offline: bool) -> Path:
-    """Return the network's pretrained safetensors file, downloaded into the Hugging Face cache where it is absent.
+    """Return the path of the network's pretrained safetensors file, after a download if the cache lacks it.
 
     Args:
         name: `timm:` and a name that timm knows.
-        offline: look into the cache only.
+        offline: look into the Hugging Face cache only.
 
     Raises:
         WeightsError: timm publishes no such file, or it is not in the cache and cannot be downloaded.
@@ -109,7 +109,7 @@ def fetch_pretrained(name: str, *, offline: bool) -> Path:
     try:
         return Path(hub.hf_hub_download(repository, HUB_FILE, revision=revision or None, local_files_only=offline))
     except Exception as error:
-        # The hub's client raises its own and its transport's errors, which share no base.
+        # The hub's client raises errors of its own and of its transport, which have no common base class.
         raise WeightsError(
             f"no weights for '{name}': {HUB_FILE} of huggingface.co/{hub_id} is not in the Hugging Face cache"
             f"{', and offline mode forbids the download' if offline else f' ({_first_line(error)})'}; "

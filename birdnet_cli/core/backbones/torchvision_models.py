@@ -1,4 +1,4 @@
-"""Any of torchvision's convolutional classifiers, at its last feature map or at any node of its graph."""
+"""Build a torchvision convolutional classifier up to its last feature map, or up to any node of its graph."""
 
 import re
 from functools import cache
@@ -22,10 +22,10 @@ from birdnet_cli.core.errors import UnknownNameError
 __all__ = ["TracedBackbone", "build", "canonical_key", "is_transformer", "list_layers", "list_models", "state"]
 
 TRANSFORMERS = ("vision_transformer", "swin_transformer", "maxvit")
-# No auxiliary heads; and the published weights of these two expect torchvision's rescaling inside the network.
+# No auxiliary heads. The published weights of these two networks expect torchvision's rescaling inside the network.
 INCEPTION_SETTINGS: dict[str, Any] = {"aux_logits": False, "init_weights": False, "transform_input": True}
 BUILDER_SETTINGS = {"googlenet": INCEPTION_SETTINGS, "inception_v3": INCEPTION_SETTINGS}
-# torchvision's DenseNet files are older than its names: `norm.1.weight` is now `norm1.weight`.
+# torchvision's DenseNet files have old names: `norm.1.weight` is now `norm1.weight`.
 OLD_DENSENET_KEY = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 
@@ -53,17 +53,17 @@ def is_transformer(name: str) -> bool:
 
 
 def list_layers(name: str) -> list[str]:
-    """Return the nodes whose output is [N, C, h, w], first to last; tracing takes about a second."""
+    """Return the nodes whose output is [N, C, h, w], first to last; takes about a second."""
     return list(_trace(name))
 
 
 def state(name: str) -> dict[str, Tensor]:
-    """Return every tensor of the network, on the meta device: names, shapes, types."""
+    """Return all tensors of the network, on the meta device, for their names, shapes and types."""
     return dict(_build_model(name).state_dict())
 
 
 def canonical_key(key: str) -> str:
-    """Return the name of a tensor of a published file in today's spelling."""
+    """Return the present name of a tensor, given its name in a published file."""
     return OLD_DENSENET_KEY.sub(r"\1\2", key)
 
 
@@ -72,9 +72,9 @@ def build(name: str, *, layer: str | None, preprocessing: Preprocessing) -> Trac
 
     Args:
         name: a name of `list_models`.
-        layer: a node of `list_layers`, or a module such as `layer3`, which means its last node; None is the last
+        layer: a node of `list_layers`, or a module such as `layer3`, which stands for its last node; None is the last
             feature map before the global pooling.
-        preprocessing: what the weights expect.
+        preprocessing: the preprocessing that the weights expect.
 
     Raises:
         UnknownNameError: no node or module of that name gives a feature map.
@@ -110,8 +110,8 @@ def _build_model(name: str) -> nn.Module:
         with torch.device("meta"):
             model: nn.Module = torchvision.models.get_model(name, weights=None, **settings)
     except NotImplementedError:
-        # RegNet computes its widths with tensors, which the meta device cannot: build it for real, and drop the values
-        # together with what their drawing did to the global generator.
+        # RegNet computes its widths with tensors, which the meta device cannot do. It is built with values, which are
+        # dropped, and the global generator is restored.
         with torch.random.fork_rng(devices=[]):
             model = torchvision.models.get_model(name, weights=None, **settings).to("meta")
     return model.eval()

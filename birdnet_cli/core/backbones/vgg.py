@@ -1,4 +1,4 @@
-"""VGG16 and VGG19 up to any named layer: `conv1_1`, `relu1_1`, ... `pool5`.
+"""Build VGG16 or VGG19 up to a named layer: `conv1_1`, `relu1_1`, ... `pool5`.
 
 Source: Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
 configurations D and E. The layers are torchvision's, under torchvision's names (`features.0.weight`, ...); the fully
@@ -17,7 +17,7 @@ from birdnet_cli.core.errors import UnknownNameError
 
 __all__ = ["DEFAULT_LAYERS", "build", "canonical_key", "list_layers", "state"]
 
-# The last feature map before pool5, as the bilinear CNN paper takes it: pool5 would quarter the locations.
+# The last feature map before pool5, as in the bilinear CNN paper; pool5 would leave a quarter of the locations.
 DEFAULT_LAYERS = {"vgg16": "relu5_3", "vgg19": "relu5_4"}
 
 
@@ -38,12 +38,12 @@ def list_layers(name: str) -> list[str]:
 
 
 def state(name: str) -> dict[str, Tensor]:
-    """Return every tensor that the network can use, on the meta device: names, shapes, types."""
+    """Return all tensors of the network, on the meta device, for their names, shapes and types."""
     return dict(_wrap(_features(name)).state_dict())
 
 
 def canonical_key(key: str) -> str:
-    """Return the name of a tensor of a published file in today's spelling."""
+    """Return the present name of a tensor, given its name in a published file."""
     return key
 
 
@@ -53,7 +53,7 @@ def build(name: str, *, layer: str | None, preprocessing: Preprocessing) -> Back
     Args:
         name: `vgg16` or `vgg19`.
         layer: a name of `list_layers`; None is `relu5_3` (VGG16) or `relu5_4` (VGG19).
-        preprocessing: what the weights expect.
+        preprocessing: the preprocessing that the weights expect.
 
     Raises:
         UnknownNameError: no such layer.

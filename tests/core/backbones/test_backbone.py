@@ -115,7 +115,7 @@ def test_images_of_another_shape_are_refused(backbone, shape):
 
 def test_images_too_small_for_the_network_are_refused_with_their_size(backbone, tensors):
     backbone.load(tensors, source="here")
-    with pytest.raises(UsageError, match="cannot see images of 2x2 pixels"):
+    with pytest.raises(UsageError, match="cannot process images of 2x2 pixels"):
         backbone(torch.zeros(1, 3, 2, 2))
 
 

@@ -64,7 +64,9 @@ def test_a_published_name_that_is_missing_is_left_to_the_network_to_report(tmp_p
 
 def test_networks_with_more_than_convolutions_need_published_names(tmp_path):
     path = write_onnx(tmp_path / "net.onnx", RENAMED)
-    with pytest.raises(WeightsError, match=r"named like conv1\.weight, and only VGG's can be told by their order"):
+    with pytest.raises(
+        WeightsError, match=r"named like conv1\.weight, and only VGG's tensors can be found by their order"
+    ):
         read_onnx_weights(path, {"conv1.weight": torch.zeros(2, 3, 3, 3), "bn1.weight": torch.zeros(2, 2)})
 
 
