@@ -1,4 +1,7 @@
-"""Image file -> uint8 [3, H, W]: data sets, decoding, transforms and the loader that joins them."""
+"""Data sets and their images: image file -> uint8 [3, H, W], in batches.
+
+`image.py` decodes a file, `transforms.py` makes the tensor, `loading/` reads batches of them.
+"""
 
 from birdnet_cli.core.data.augmentation.augment import Augmentation
 from birdnet_cli.core.data.augmentation.mix import mix_batch, mix_targets

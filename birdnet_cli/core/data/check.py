@@ -18,17 +18,19 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class DataReport:
-    """What `check_dataset` found.
+    """The findings of `check_dataset`.
 
     Attributes:
         counts: per split, the number of listed images of each class, in the order of the class list.
         failures: name and reason of each image that cannot be used, in the data set's order.
-        repeated: names of images whose files are identical, within one split; one tuple for each such file.
-        leaked: the same across splits: the test split would then measure memory.
-        scarce: classes with 0 or 1 usable training image, and that number; declared classes without any image too.
-        missing: per split other than train, the classes that it lacks.
-        width: smallest and largest width of the usable images, upright; None if there is none.
-        height: the same for heights.
+        repeated: groups of images of the same split whose files are identical, by name.
+        leaked: groups of images of different splits whose files are identical, by name; a model may have learned such
+            a test image by heart.
+        scarce: class name -> number of usable training images, for classes with 0 or 1; declared classes without any
+            image count, too.
+        missing: split -> classes without an image in it, for splits that lack some.
+        width: smallest and largest width of the usable images in pixels, upright; None if no image is usable.
+        height: smallest and largest height, likewise.
     """
 
     counts: dict[str, tuple[int, ...]]
@@ -41,19 +43,19 @@ class DataReport:
     height: tuple[int, int] | None
 
     def problems(self) -> list[str]:
-        """Return one line for each kind of fault; none if the data set is sound."""
+        """Return a line for each fault; an empty list if the data set is sound."""
         lines = [f"{name}: {reason}" for name, reason in self.failures]
         lines += [f"the same file in several splits: {enumerate_some(names)}" for names in self.leaked]
         lines += [f"the same file more than once: {enumerate_some(names)}" for names in self.repeated]
         lines += [f"class {name}: {count} usable training images" for name, count in self.scarce.items()]
         lines += [f"classes missing from {split}: {enumerate_some(names)}" for split, names in self.missing.items()]
         if sum(map(any, zip(*self.counts.values(), strict=True))) == 1:
-            lines.append("only one class: there is nothing to tell apart")
+            lines.append("only one class: training needs at least two")
         return lines
 
 
 def count_images(dataset: ImageDataset) -> dict[str, tuple[int, ...]]:
-    """Return, per split that has samples, the number of each class's images, in the order of the class list."""
+    """Return split -> number of images of each class, in the order of the class list; empty splits are left out."""
     counts = Counter((sample.split, sample.label) for sample in dataset.samples)
     return {
         split: tuple(counts[split, label] for label in range(len(dataset.classes))) for split in dataset.split_sizes()
@@ -64,8 +66,8 @@ def check_dataset(dataset: ImageDataset, *, workers: int) -> DataReport:
     """Decode every image, hash every file, and count.
 
     Args:
-        dataset: a whole data set, all its splits.
-        workers: processes that read; 0 reads in this one.
+        dataset: a data set with all its splits.
+        workers: number of processes that read; 0 reads in this process.
 
     Raises:
         FbnError: a worker process died.
@@ -104,7 +106,7 @@ def check_dataset(dataset: ImageDataset, *, workers: int) -> DataReport:
 
 
 class _Measure:
-    """Width and height, in the place of pixels."""
+    """A transform that gives width and height instead of pixels."""
 
     shape = (2,)
 

@@ -1,4 +1,4 @@
-"""A data set -> RecordIO files of its images: `.rec`, `.idx`, `.lst` and `classes.txt`."""
+"""Convert a data set to RecordIO: write its images as `.rec`, `.idx`, `.lst` and `classes.txt`."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +29,10 @@ QUALITY = 95
 
 @dataclass(frozen=True, slots=True)
 class ConvertReport:
-    """What a conversion wrote.
+    """The result of a conversion.
 
     Attributes:
-        written: per `.rec` file, the number of its records.
+        written: `.rec` file -> number of its records.
         failures: `name: reason` of each image that was left out.
     """
 
@@ -53,23 +53,24 @@ def convert_dataset(
 ) -> ConvertReport:
     """Write a data set's images in its order, each with the index of its class as the label.
 
-    Without `resize`, `quality` or a bounding box the bytes of each image file are kept, once they have been decoded to
-    see that they can be. Otherwise the upright image is scaled with Pillow's antialiased bilinear filter, up or down,
-    and encoded as JPEG. The files appear together when all are written.
+    Without `resize`, `quality` and bounding box, the bytes of each image file are kept, after a check that they can be
+    decoded. Otherwise the upright image is scaled up or down with Pillow's antialiased bilinear filter and encoded as
+    JPEG. The files get their names only when all of them are written.
 
     Args:
         dataset: labelled samples.
-        output: `NAME.rec` for samples of one split, or a folder, which gets one `.rec` named after each split.
+        output: `NAME.rec` for samples of a single split, or a folder, which gets a `.rec` file named after each split.
         resize: length of the shorter side, in pixels.
-        quality: of the JPEG, 1 to 95; None is 95 where images are encoded.
-        workers: processes that read and encode; 0 does it in this one.
-        skip_failures: leave out images that cannot be read, rather than stop at the first batch with one.
+        quality: JPEG quality, 1 to 95; None is 95 if images are encoded.
+        workers: number of processes that read and encode; 0 does it in this process.
+        skip_failures: leave out images that cannot be read, instead of stopping at the first of them.
         overwrite: replace existing `.rec` files.
-        advance: called with the number of images done.
+        advance: called with the number of images done since the last call.
 
     Raises:
-        UsageError: an output exists, several splits for one file, or a folder with another data set's `classes.txt`.
-        DataError: an image cannot be read, none can, or a name that the lists cannot hold.
+        UsageError: an output file exists, the samples of several splits would go into one file, or the folder holds
+            the `classes.txt` of another data set.
+        DataError: an image cannot be read, no image can be read, or the lists cannot hold a name.
         OSError: the files cannot be written.
     """
     files = _plan(dataset, output, overwrite=overwrite)
@@ -89,7 +90,9 @@ def convert_dataset(
                 else:
                     failures.append(f"{sample.name}: {image.reason}")
                     if not skip_failures:
-                        raise DataError(f"{failures[0]}; repair or remove it, or leave such images out")
+                        raise DataError(
+                            f"{failures[0]}; repair or remove it, or leave such images out with --on-error skip"
+                        )
                 if advance is not None:
                     advance(1)
             _write(stack, path.with_suffix(".lst"), lines)
@@ -99,7 +102,7 @@ def convert_dataset(
 
 
 class _Encoder(Dataset[list["bytes | ImageError"]]):
-    """Lists of sample indices -> the bytes to store for each, or why there are none."""
+    """Lists of sample indices -> the bytes to store for each sample, or its error."""
 
     def __init__(self, samples: Sequence[Sample], resize: int | None, quality: int | None) -> None:
         self.samples = samples
@@ -146,8 +149,8 @@ def _plan(dataset: ImageDataset, output: Path, *, overwrite: bool) -> dict[str, 
     single = output.suffix.lower() == ".rec"
     if single and len(splits) > 1:
         raise UsageError(
-            f"{output}: one file for the splits {', '.join(splits)}; choose one of them, or give a folder, which gets "
-            "a file for each"
+            f"{output}: a single file cannot hold the splits {', '.join(splits)}; choose a split, or give a folder, "
+            "which gets a file for each split"
         )
     files = {split: output if single else output / f"{split}.rec" for split in splits}
     present = [path for path in files.values() if path.exists()]
@@ -155,10 +158,14 @@ def _plan(dataset: ImageDataset, output: Path, *, overwrite: bool) -> dict[str, 
         raise UsageError(f"{present[0]}: exists already; choose another name or give --overwrite")
     listing = next(iter(files.values())).parent / CLASS_LIST
     if listing.exists() and tuple(read_list(listing).splitlines()) != dataset.classes:
-        raise UsageError(f"{listing}: names other classes, and every .rec beside it needs it; choose another folder")
+        raise UsageError(
+            f"{listing}: the class list of the .rec files beside it names other classes; choose another folder"
+        )
     for text in (*dataset.classes, *(sample.name for sample in dataset.samples)):
         if text != text.strip() or any(sign in text for sign in "\t\r\n"):
-            raise DataError(f"{dataset.root}: a tab, a line break or a blank at an end of the name {text!r}; rename it")
+            raise DataError(
+                f"{dataset.root}: the name {text!r} holds a tab, a line break or a blank at an end; rename it"
+            )
     return files
 
 

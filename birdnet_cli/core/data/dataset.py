@@ -1,4 +1,4 @@
-"""One data set: its class list and its samples in a fixed order; no pixels are read here."""
+"""A data set: its class list and its samples in a fixed order. No pixels are read here."""
 
 import hashlib
 import json
@@ -26,12 +26,12 @@ SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "va
 
 @dataclass(frozen=True, slots=True)
 class RecordPlace:
-    """Where an image lies in a `.rec` file.
+    """The place of a record in a `.rec` file.
 
     Attributes:
-        number: records before it.
-        start: the byte where the record begins.
-        end: the byte after it.
+        number: index of the record, from 0.
+        start: offset of its first byte.
+        end: offset of the byte after its last.
     """
 
     number: int
@@ -41,18 +41,18 @@ class RecordPlace:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image of a data set.
+    """An image of a data set.
 
     Attributes:
-        path: the file; a `.rec` file holds many images.
+        path: its file; a `.rec` file holds many images.
         name: the path relative to the data set's root, with `/`, as `os.fsdecode` gives it; `train.rec#7` is the
             eighth record of a `.rec` file.
         label: index into the class list; -1 is unlabelled.
         split: `train`, `val` or `test`.
         box: x, y, width, height in pixels of the stored image, before any EXIF rotation; None is the whole image.
-        size: bytes when the file was listed; -1 if it could not be seen then, None if that was not recorded.
-        mtime_ns: modification time when the file was listed; -1 and None as for `size`.
-        record: the place of an image that is not a file of its own.
+        size: size of the file in bytes when it was listed; -1 if `stat` failed then, None if it was not recorded.
+        mtime_ns: modification time of the file when it was listed; -1 and None as for `size`.
+        record: the image's record if the file is a `.rec` file; else None.
     """
 
     path: Path
@@ -66,13 +66,13 @@ class Sample:
 
     @property
     def location(self) -> str:
-        """What to give to `predict` for this image: its path, and the record's number behind `#`."""
+        """The image as an argument of `predict`: its path, followed by `#` and the number for a record."""
         return str(self.path) if self.record is None else f"{self.path}#{self.record.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """One image as a folder or a list names it, before the class list is known."""
+    """An image as a folder or a list names it, before the class list is known; see `Sample`."""
 
     path: Path
     name: str
@@ -88,8 +88,8 @@ class ImageDataset:
 
     Attributes:
         root: the folder that sample names are relative to.
-        format: the layout it was read as, a key of `list_formats`.
-        classes: class names; a label is an index into them. They come from the training split alone.
+        format: the name of its layout, a key of `list_formats`.
+        classes: names of the classes in the training split; a label is an index into them.
         samples: in the format's fixed order.
         empty_classes: classes that the layout declares but that hold no image; no label refers to them.
     """
@@ -101,12 +101,12 @@ class ImageDataset:
     empty_classes: tuple[str, ...] = ()
 
     def split_sizes(self) -> dict[str, int]:
-        """Return the number of samples of each split that has any, in the order train, val, test."""
+        """Return split -> number of samples, in the order train, val, test; empty splits are left out."""
         counts = Counter(sample.split for sample in self.samples)
         return {split: counts[split] for split in SPLITS if counts[split]}
 
     def subset(self, split: str) -> "ImageDataset":
-        """Return the samples of one split under the same class list.
+        """Return the samples of a split, with the same class list.
 
         Raises:
             DataError: no sample belongs to that split.
@@ -122,7 +122,7 @@ class ImageDataset:
     def fingerprint(self) -> str:
         """Return a SHA-256 over the class list and each sample's name, size, mtime, label, split, box and record.
 
-        The root is left out: a copy that keeps its modification times has the same fingerprint.
+        The root does not enter: a copy that keeps modification times has the same fingerprint.
         """
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         for sample in self.samples:
@@ -138,16 +138,17 @@ class ImageDataset:
 def assemble_dataset(
     root: Path, *, format: str, images: Iterable[ListedImage], declared: Sequence[str]
 ) -> ImageDataset:
-    """Build the class list from the training split, and label and date every sample.
+    """Build the class list from the training split; give every sample its label, size and modification time.
 
     Args:
         root: the folder that names are relative to.
         format: the layout's name.
-        images: in their final order.
-        declared: every class that the layout knows, in label order; those without an image get no label.
+        images: the images in their final order.
+        declared: every class that the layout names, in label order; classes without a training image get no label.
 
     Raises:
-        DataError: no training image, one image listed twice, or classes that have no training image.
+        DataError: there is no training image, an image is listed twice, or a class of another split has no training
+            image.
     """
     listed = list(images)
     repeated = [name for name, count in Counter(image.name for image in listed).items() if count > 1]
@@ -177,7 +178,7 @@ def assemble_dataset(
 
 
 def enumerate_some(items: Sequence[object]) -> str:
-    """Return the first five items as one line of text, with the number of those left out."""
+    """Return the first five items as a line of text, and the number of the others."""
     shown = [text if (text := str(item)).isprintable() else ascii(text) for item in items[:5]]
     return ", ".join(shown) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
 
@@ -186,6 +187,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError:
-        # Listed but not to be seen: reading it will name the reason, in its own row.
+        # Reading the image will report the reason, for this sample alone.
         return -1, -1
     return status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Random numbers as functions of (seed, purpose, epoch, index): nothing drawn for one sample shifts another's."""
+"""Draw random numbers that are functions of (seed, purpose, epoch, index), independent of the order of drawing."""
 
 from typing import Literal
 
@@ -9,23 +9,23 @@ __all__ = ["Purpose", "draw_row", "draw_table"]
 
 Purpose = Literal["order", "augment", "mix"]
 
-# Part of every random number: a purpose may be added at the end, never moved.
+# A purpose's index enters every random number: add purposes at the end, and never move them.
 _PURPOSES: tuple[Purpose, ...] = ("order", "augment", "mix")
-_PER_BLOCK = 4  # numbers that Philox makes of one value of its counter
+_PER_BLOCK = 4  # numbers for each value of Philox's counter
 
 
 def draw_table(seed: int, epoch: int, *, purpose: Purpose, rows: int, columns: int) -> NDArray[np.float64]:
     """Return uniform numbers in [0, 1), a row per index.
 
-    Raw Philox output is used, which NumPy promises never to change, rather than a distribution's method, which it
-    may.
+    They are made from Philox's raw output, which NumPy guarantees never to change; it may change the methods of its
+    distributions.
 
     Args:
         seed: 0 or more.
         epoch: 0 or more.
         purpose: draws for different purposes are independent.
-        rows: indices 0 to rows - 1.
-        columns: numbers for each; another count is another table.
+        rows: number of rows, for the indices 0 to rows - 1.
+        columns: numbers in each row; tables with another number of columns have other values.
 
     Returns:
         float64 [rows, columns].

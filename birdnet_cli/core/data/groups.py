@@ -1,4 +1,4 @@
-"""A CSV of `path,group` with a header -> the group of each image, such as who took it or where."""
+"""Read the group of each image, such as its photographer or place, from a CSV with the columns `path` and `group`."""
 
 import csv
 import io
@@ -15,14 +15,15 @@ __all__ = ["group_images", "read_groups"]
 
 
 def read_groups(path: Path, *, column: str = "group") -> dict[str, str]:
-    """Return image name -> group; other columns are ignored, so that a data set's own CSV will do.
+    """Return image name -> group; other columns are ignored, so a data set's own CSV may hold the groups.
 
     Args:
-        path: the CSV; names are those of the data set, relative to its root.
-        column: the one that holds the group. An empty value is no group: such an image stands for itself.
+        path: the CSV; its paths are the names of the data set's images, relative to its root.
+        column: name of the column that holds the group, in any case. An empty value means no group.
 
     Raises:
-        DataError: the header lacks a column, a row is damaged, or an image has two groups; the message names the line.
+        DataError: the header lacks a column, a row is damaged, or an image has two groups; the message names the
+            line.
     """
     rows = csv.reader(io.StringIO(read_list(path), newline=""), strict=True)
     groups: dict[str, str] = {}
@@ -51,15 +52,15 @@ def read_groups(path: Path, *, column: str = "group") -> dict[str, str]:
 
 
 def group_images(names: Sequence[str], path: Path, *, column: str) -> NDArray[np.int64]:
-    """Return the group of each image, [N]; an image whose group is empty in the CSV is a group of its own.
+    """Return the group number of each image, int64 [N], from 0; an image without a group is a group of its own.
 
     Args:
-        names: of the images, as the cache has them.
+        names: names of the N images, as in the feature cache.
         path: a CSV with the columns `path` and `column`; rows of other images are ignored.
         column: the column that holds the group.
 
     Raises:
-        DataError: the CSV is damaged, or lacks some of the images.
+        DataError: the CSV is damaged, or lacks a row for an image.
     """
     group_of = read_groups(path, column=column)
     absent = [name for name in names if name not in group_of]

@@ -1,4 +1,7 @@
-"""An image file -> its bytes, and these -> an upright 8-bit RGB image, the same for one file and for a folder."""
+"""Read and decode an image file: path -> bytes -> upright 8-bit RGB image.
+
+`predict` of a single file and batches of a data set both decode here, so they see the same pixels.
+"""
 
 import io
 import math
@@ -33,7 +36,7 @@ _UPRIGHT = {
 
 
 def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None = None) -> bytes:
-    """Return the bytes of a regular file, and never wait for a pipe or a device.
+    """Return the bytes of a regular file; pipes and devices are refused without waiting.
 
     Args:
         path: the file; links are followed.
@@ -41,8 +44,8 @@ def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None
         mtime_ns: its modification time when it was listed; None if that was not recorded.
 
     Raises:
-        ImageError: not a regular file, dangling or circular link, unreadable, empty, above 256 MiB, or no longer
-            what was listed.
+        ImageError: the path is no regular file or a dangling or circular link, or the file is unreadable, empty,
+            above 256 MiB, or has another size or modification time than when it was listed.
     """
     with open_regular(path, size=size, mtime_ns=mtime_ns) as (descriptor, before):
         check_file_size(str(path), before.st_size)
@@ -54,10 +57,14 @@ def read_image_file(path: Path, *, size: int | None = None, mtime_ns: int | None
 
 
 def check_file_size(path: str, size: int) -> None:
-    """Refuse an empty image file, and one that is too large to read.
+    """Check the size of an image file.
+
+    Args:
+        path: the file, for the error message.
+        size: its size in bytes.
 
     Raises:
-        ImageError: it is.
+        ImageError: the size is 0 or above 256 MiB.
     """
     if not size:
         raise ImageError(path, "zero bytes")
@@ -70,23 +77,23 @@ def decode_image(
 ) -> Image.Image:
     """Decode a JPEG, PNG, WebP or BMP image to upright 8-bit RGB; other formats are never parsed.
 
-    Decoding is at full resolution. Grey becomes three equal channels; 16-bit grey v becomes round(v / 257), 16-bit
-    colour its high byte (Pillow's, at most one level from that); palettes and CMYK (Adobe's inverted one too) are
-    converted; transparency is laid over white; of an animation the first frame is taken; colour profiles and
-    unreadable EXIF are ignored, and EXIF's orientation is applied last. An image may have any aspect, from 1x1, up to
-    32,768 pixels a side and 64 Mi pixels, both checked before decoding.
+    Decoding is at full resolution. Grey becomes three equal channels; 16-bit grey v becomes round(v / 257); of 16-bit
+    colour Pillow keeps the high byte, at most a level below round(v / 257); palettes and CMYK (Adobe's inverted form,
+    too) are converted; transparency is laid over white; of an animation the first frame is taken; colour profiles and
+    unreadable EXIF are ignored; EXIF's orientation is applied last. Images from 1x1 pixel to 32,768 pixels a side and
+    64 Mi pixels in all are decoded; both limits are checked before decoding.
 
     Args:
-        source: a file, or the bytes of one.
-        name: what to call it in an error; by default the path.
-        box: crop to x, y, width, height, in pixels of the stored image before its orientation is applied. Fractions
-            are widened to whole pixels, and what lies outside the image is left out.
+        source: path of a file, or the bytes of a file.
+        name: the image's name in an error message; by default the path.
+        box: x, y, width, height of a crop, in pixels of the stored image before its orientation is applied. Fractions
+            are widened to whole pixels, and the part outside the image is left out.
 
     Returns:
         A mode "RGB" image.
 
     Raises:
-        ImageError: the file cannot be read, is in another format, damaged, truncated or too large, or the box holds
+        ImageError: the file cannot be read, has another format, is damaged, truncated or too large, or the box holds
             no pixel.
     """
     data = read_image_file(source) if isinstance(source, Path) else source
@@ -107,7 +114,7 @@ def decode_image(
         except Image.DecompressionBombError as error:
             raise ImageError(name, f"more than {MAX_PIXELS:,} pixels") from error
         except Exception as error:
-            # Pillow's parsers raise a dozen types on damaged bytes; whatever they raise is this file's fault.
+            # Pillow's parsers raise exceptions of many types on damaged bytes.
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(name, f"damaged: {reason}") from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
@@ -125,7 +132,7 @@ def _read_orientation(image: Image.Image) -> object:
     try:
         return image.getexif().get(_ORIENTATION_TAG)
     except Exception:
-        # Damaged EXIF says nothing about the pixels; by decode_image's contract it counts as absent.
+        # decode_image treats damaged EXIF as absent: the pixels may still be sound.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Text lists of images: a list file -> its text, and a path in a list -> a file inside the data set."""
+"""Read text lists of images, and resolve the paths in them to files inside the data set."""
 
 from pathlib import Path, PurePosixPath
 
@@ -8,9 +8,9 @@ __all__ = ["locate_listed", "read_list"]
 
 
 def read_list(path: Path) -> str:
-    r"""Return a list's text, without a byte-order mark; bytes that are not UTF-8 survive as `os.fsdecode` keeps them.
+    r"""Return a list's text without a byte-order mark; bytes that are not UTF-8 become surrogates as in `os.fsdecode`.
 
-    Line ends are left as they are.
+    Line ends are not changed.
 
     Raises:
         DataError: the file cannot be read.
@@ -22,15 +22,15 @@ def read_list(path: Path) -> str:
 
 
 def locate_listed(folder: Path, text: str, *, where: str) -> tuple[Path, str]:
-    """Return the file that a list's entry means, and its path relative to `folder`.
+    """Return the file of a list's entry, and its path relative to `folder`, with `/`.
 
     Args:
-        folder: entries are relative to it.
-        text: the entry, with `/`.
-        where: list and line, for the message.
+        folder: the folder that entries are relative to.
+        text: the entry, a path with `/`.
+        where: list and line, for the error message.
 
     Raises:
-        DataError: the entry is empty, absolute, climbs with `..`, or holds a NUL.
+        DataError: the entry is empty or absolute, or holds `..` or a NUL.
     """
     relative = PurePosixPath(text)
     if not relative.parts or relative.is_absolute() or ".." in relative.parts or "\0" in text:

@@ -1,4 +1,4 @@
-"""Open a regular file, and never wait for a pipe or a device: path -> descriptor and status."""
+"""Open regular files only, so that a pipe or a device cannot block the program: path -> descriptor and status."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ __all__ = ["open_regular", "read_span"]
 def open_regular(
     path: Path, *, size: int | None = None, mtime_ns: int | None = None
 ) -> Iterator[tuple[int, os.stat_result]]:
-    """Yield a file's descriptor and status; an OSError of the block becomes an ImageError too.
+    """Yield a file's descriptor and status; an OSError inside the `with` block becomes an ImageError, too.
 
     Args:
         path: the file; links are followed.
@@ -23,10 +23,11 @@ def open_regular(
         mtime_ns: its modification time when it was listed; None if that was not recorded.
 
     Raises:
-        ImageError: not a regular file, dangling or circular link, unreadable, or no longer what was listed.
+        ImageError: the path is no regular file, a dangling or circular link, or unreadable, or the file has another
+            size or modification time than when it was listed.
     """
     try:
-        # Before opening: opening a device may already do something.
+        # Checked before opening as well, because opening a device may have an effect.
         _check_kind(path, path.stat())
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -48,7 +49,7 @@ def open_regular(
 
 
 def read_span(descriptor: int, start: int, count: int) -> bytes:
-    """Return `count` bytes from byte `start` on, or fewer if the file ends before; the file's position stays."""
+    """Return `count` bytes from offset `start`, or fewer if the file ends before; its position stays."""
     data = os.pread(descriptor, count, start)
     while len(data) < count and (more := os.pread(descriptor, count - len(data), start + len(data))):
         data += more

@@ -1,4 +1,4 @@
-"""What a user points `predict` at - files, folders, globs, lists - -> image paths and samples, in a stable order."""
+"""Find the images that a user names for `predict`: files, folders, globs and lists -> samples, in a stable order."""
 
 import glob
 import os
@@ -14,17 +14,18 @@ __all__ = ["expand_sources", "list_samples"]
 
 
 def expand_sources(sources: Iterable[str], *, stdin: Iterable[str] = ()) -> Iterator[Path]:
-    """Yield the image files that `sources` stand for.
+    """Yield the image files that `sources` name.
+
+    A file that does not exist is yielded as well, so that it gets a row with an error in the results.
 
     Args:
-        sources: each an image file; a folder (searched recursively, sorted, hidden files skipped); a glob (for shells
-            that leave it alone, `**` recursive); a `.txt` list with one path per line, relative to the list's folder;
-            or `-`, one path per line of `stdin`.
+        sources: image files; folders (searched recursively, sorted, hidden files skipped); globs (for shells that do
+            not expand them; `**` is recursive); `.txt` lists with a path per line, relative to the list's folder; and
+            `-`, which reads a path per line from `stdin`.
         stdin: the lines that `-` reads.
 
     Raises:
-        DataError: a folder or glob without an image. A file that does not exist is yielded: it becomes a row with an
-            error, not a gap.
+        DataError: a folder holds no image, or a glob matches no file.
     """
     for source in sources:
         path = Path(source)
@@ -39,16 +40,16 @@ def expand_sources(sources: Iterable[str], *, stdin: Iterable[str] = ()) -> Iter
                 yield from _listed(lines, path.parent)
         elif not path.exists() and glob.has_magic(source):
             found = (Path(name) for name in sorted(glob.glob(source, recursive=True)))  # noqa: PTH207 - of any root
-            yield from _nonempty((one for one in found if one.is_file()), f"{source}: the pattern matches no file")
+            yield from _nonempty((path for path in found if path.is_file()), f"{source}: the pattern matches no file")
         else:
             yield path
 
 
 def list_samples(paths: Iterable[Path]) -> Iterator[Sample]:
-    """Yield each path as an unlabelled sample, the records of a `.rec` file one by one.
+    """Yield each path as an unlabelled sample; a `.rec` file yields a sample for each record.
 
     Args:
-        paths: image files, `.rec` files, or single records of these, written `PATH.rec#NUMBER`.
+        paths: image files, `.rec` files, or single records written as `PATH.rec#NUMBER`.
 
     Raises:
         DataError: a `.rec` file is damaged, or has no such record.

@@ -1,4 +1,4 @@
-"""Divide a data set into stratified splits: labels -> split names, and these -> a CSV that `csv` reads back."""
+"""Divide a data set into stratified splits, and write them as a CSV that `open_dataset` reads."""
 
 import csv
 import math
@@ -17,20 +17,20 @@ __all__ = ["assign_splits", "write_csv"]
 def assign_splits(labels: Sequence[int], *, fractions: Mapping[str, float], seed: int) -> list[str]:
     """Draw a split for each sample, class by class.
 
-    Each class is divided by largest remainder, and then every split gets one at least. A class with fewer samples
-    than there are splits serves train first, then test, then val.
+    Each class is divided by the largest-remainder method, after which every split gets at least one of its samples. A
+    class with fewer samples than there are splits gives its samples to train first, then test, then val.
 
     Args:
-        labels: class index per sample.
-        fractions: share of each split, above 0, summing to 1; train is one of them.
-        seed: of the generator that shuffles each class.
+        labels: class index of each sample.
+        fractions: split -> share, above 0 and summing to 1; train must have a share.
+        seed: seed of the generator that shuffles each class, 0 or more.
 
     Returns:
         The split of each sample, in the order of `labels`.
 
     Raises:
-        UnknownNameError: a split that is none of train, val, test.
-        UsageError: no train, or shares that are not positive or do not sum to 1.
+        UnknownNameError: a split's name is not train, val or test.
+        UsageError: train has no share, or shares are not positive or do not sum to 1.
     """
     for split in fractions:
         if split not in SPLITS:
@@ -55,16 +55,16 @@ def assign_splits(labels: Sequence[int], *, fractions: Mapping[str, float], seed
 def write_csv(dataset: ImageDataset, splits: Sequence[str], out: Path) -> None:
     """Write `path,label,split` rows that `open_dataset(out)` reads as the same images and labels.
 
-    The file appears whole or not at all. Bytes of names that are not UTF-8 are written as they are.
+    The file is written completely or not at all. Bytes of names that are not UTF-8 are written unchanged.
 
     Args:
         dataset: labelled samples.
-        splits: one per sample.
-        out: the CSV, in the data set's root or a folder above it, because its paths are relative to it.
+        splits: the split of each sample.
+        out: the CSV, in the data set's root or a folder above it, because paths in a CSV are relative to its folder.
 
     Raises:
-        UsageError: `out` lies elsewhere.
-        DataError: a class name that begins or ends with a blank, which the CSV would lose.
+        UsageError: `out` lies in another folder.
+        DataError: a class name begins or ends with a blank, which readers of the CSV strip.
         OSError: the file cannot be written.
     """
     root, folder = dataset.root.resolve(), out.parent.resolve()

@@ -1,4 +1,4 @@
-"""An RGB image of any size -> uint8 [3, S, S], by squash, crop or letterbox."""
+"""Resize an RGB image of any size to a square tensor, by squash, crop or letterbox: image -> uint8 [3, S, S]."""
 
 import numpy as np
 import torch
@@ -14,16 +14,16 @@ LETTERBOX_COLOUR = (124, 116, 104)
 
 
 class Transform:
-    """Resize to the square that a backbone sees.
+    """Resize an image to the square that a backbone sees.
 
     `squash` scales both sides to S. `crop` scales the centre square of the shorter side to S; for odd margins the
     extra pixel is on the right or at the bottom. `letterbox` scales the longer side to S, the shorter one in
-    proportion but to 1 pixel at least, and centres it on ImageNet's mean colour (124, 116, 104). Scaling is Pillow's
-    antialiased bilinear filter on 8-bit values, straight from the full resolution (no JPEG draft mode, no
-    `reducing_gap`), so the result depends on nothing but the pixels.
+    proportion but to 1 pixel at least, and centres it on ImageNet's mean colour (124, 116, 104). Scaling uses Pillow's
+    antialiased bilinear filter on 8-bit values, directly from the full resolution (no JPEG draft mode, no
+    `reducing_gap`), so the result depends on the pixels alone.
 
     Args:
-        settings: S and the manner.
+        settings: S, the `image_size` in pixels, and `resize`.
 
     Attributes:
         shape: (3, S, S).
@@ -34,7 +34,7 @@ class Transform:
         self.shape = (3, settings.image_size, settings.image_size)
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """Return the image's square.
+        """Return the image as a square tensor.
 
         Args:
             image: mode "RGB", as `decode_image` returns it.
@@ -43,7 +43,7 @@ class Transform:
             uint8 Tensor[3, S, S], red first.
 
         Raises:
-            UsageError: another mode than "RGB".
+            UsageError: the image's mode is not "RGB".
         """
         if image.mode != "RGB":
             raise UsageError(f"expected an RGB image, as decode_image returns; got mode {image.mode!r}")
@@ -59,7 +59,7 @@ class Transform:
             square.paste(_resize(image, (width, height)), ((S - width) // 2, (S - height) // 2))
         else:
             square = _resize(image, (S, S))
-        # numpy's copy is on one thread; torch's would wait for a thread per core, which a busy machine gives slowly.
+        # numpy copies in this thread; torch would use a thread per core and wait for them on a busy machine.
         return torch.from_numpy(np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)))  # [3, S, S]
 
 

@@ -78,7 +78,7 @@ def test_classes_that_a_split_lacks_are_named(root: Path) -> None:
 def test_single_class_is_a_problem(root: Path) -> None:
     shutil.rmtree(root / "train/wren")
     shutil.rmtree(root / "test/wren")
-    assert check(root).problems() == ["only one class: there is nothing to tell apart"]
+    assert check(root).problems() == ["only one class: training needs at least two"]
 
 
 def test_ranges_of_width_and_height_are_those_of_the_usable_images(root: Path, save_image) -> None:

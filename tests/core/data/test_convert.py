@@ -71,7 +71,9 @@ def test_files_lists_and_classes_are_there_and_nothing_else(dataset: ImageDatase
 
 
 def test_single_file_takes_one_split(dataset: ImageDataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"birds\.rec: one file for the splits train, test; choose one of them"):
+    with pytest.raises(
+        UsageError, match=r"birds\.rec: a single file cannot hold the splits train, test; choose a split"
+    ):
         convert_dataset(dataset, tmp_path / "birds.rec")
     convert_dataset(dataset.subset("test"), tmp_path / "birds.rec")
     assert images(tmp_path / "birds.rec") == [read_sample(sample) for sample in dataset.subset("test").samples]
@@ -148,7 +150,10 @@ def test_bounding_box_is_cut_out(cub_root: Path, tmp_path: Path) -> None:
 def test_bad_image_is_fatal_and_leaves_nothing(dataset: ImageDataset, root: Path, tmp_path: Path) -> None:
     (root / "train" / "auk" / "b.jpg").write_bytes(b"text")
     changed = open_dataset(root)
-    with pytest.raises(DataError, match=r"train/auk/b\.jpg: not a JPEG, .*; repair or remove it, or leave such"):
+    with pytest.raises(
+        DataError,
+        match=r"train/auk/b\.jpg: not a JPEG, .*; repair or remove it, or leave such images out with --on-error skip",
+    ):
         convert_dataset(changed, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -184,7 +189,9 @@ def test_existing_file_needs_overwrite(dataset: ImageDataset, tmp_path: Path) ->
 
 def test_class_list_of_another_data_set_is_never_replaced(dataset: ImageDataset, tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("1 auk\n2 wren\n")
-    with pytest.raises(UsageError, match=r"classes\.txt: names other classes, and every \.rec beside it needs it"):
+    with pytest.raises(
+        UsageError, match=r"classes\.txt: the class list of the \.rec files beside it names other classes"
+    ):
         convert_dataset(dataset.subset("train"), tmp_path / "a.rec", overwrite=True)
     (tmp_path / "classes.txt").write_text("auk\r\nwren")
     convert_dataset(dataset.subset("train"), tmp_path / "a.rec")
@@ -194,7 +201,7 @@ def test_class_list_of_another_data_set_is_never_replaced(dataset: ImageDataset,
 def test_name_that_the_lists_cannot_hold_is_refused(tmp_path: Path, save_image: SaveImage) -> None:
     save_image(tmp_path / "images" / "auk" / "a\tb.png")
     with pytest.raises(
-        DataError, match=r"a tab, a line break or a blank at an end of the name 'auk/a\\tb.png'; rename"
+        DataError, match=r"the name 'auk/a\\tb.png' holds a tab, a line break or a blank at an end; rename"
     ):
         convert_dataset(open_dataset(tmp_path / "images"), tmp_path / "a.rec")
     assert not (tmp_path / "a.rec").exists()
@@ -207,7 +214,7 @@ def test_real_birds_are_kept_byte_for_byte(shared_data: Path, tmp_path: Path) ->
     convert_dataset(chosen, tmp_path / "out", workers=2)
     converted = open_dataset(tmp_path / "out")
     assert converted.classes == dataset.classes[:2]
-    stored = {split: [read_sample(one) for one in converted.subset(split).samples] for split in ("train", "test")}
+    stored = {split: [read_sample(sample) for sample in converted.subset(split).samples] for split in ("train", "test")}
     assert stored == {
-        split: [one.path.read_bytes() for one in chosen.subset(split).samples] for split in ("train", "test")
+        split: [sample.path.read_bytes() for sample in chosen.subset(split).samples] for split in ("train", "test")
     }

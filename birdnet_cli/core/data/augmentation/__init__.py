@@ -1,1 +1,1 @@
-"""Training images, changed at random: crops, flips, colour, mixup and CutMix; each draw is a function of its key."""
+"""Augment training images: crops, flips, colour, mixup and CutMix; every draw is a function of its key."""

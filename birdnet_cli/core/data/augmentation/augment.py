@@ -1,8 +1,8 @@
-"""Training augmentation: an RGB image, or a batch of canvases in memory, -> uint8 [3, S, S], by (seed, epoch, index).
+"""Augment training images, by (seed, epoch, index): an RGB image, or canvases in memory -> uint8 [3, S, S].
 
-A policy draws `DRAWS` numbers for each sample and epoch, and they alone decide. `none`, `basic` and `cifar` cut an
+A policy draws `DRAWS` numbers for each sample and epoch; nothing else is random. `none`, `basic` and `cifar` cut an
 S x S window out of a canvas that is the same in every epoch, so it can be kept in memory (`cut_windows`); `level1` and
-`level2` sample the window straight from the image's pixels (`random_view`).
+`level2` sample the window from the image's pixels (`random_view`).
 """
 
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from birdnet_cli.core.recipe import AugmentSettings, TransformSettings
 
 __all__ = ["DRAWS", "Augmentation", "canvas_transform", "cut_windows", "draw_augmentations"]
 
-DRAWS = 8  # top, left, mirror; the levels also: scale, aspect, hue, saturation, lightness
+DRAWS = 8  # top, left, mirror; for the levels also scale, aspect, hue, saturation, lightness
 CIFAR_PAD = 4
 CIFAR_FILL = 255
 
 
 class Augmentation:
-    """One epoch's augmentation; an `IndexedTransform` for `load_batches`.
+    """The augmentation of an epoch, an `IndexedTransform` for `load_batches`.
 
     Args:
-        settings: the policy.
+        settings: policy, S and mirroring.
         seed: 0 or more.
         epoch: 0 or more.
 
@@ -45,18 +45,18 @@ class Augmentation:
         self.shape = (3, settings.image_size, settings.image_size)
 
     def at(self, index: int) -> Callable[[Image.Image], Tensor]:
-        """Return what augments the image of this index."""
+        """Return the function that augments the image of this index: RGB image -> uint8 [3, S, S]."""
         draws = draw_row(self.seed, self.epoch, index, purpose="augment", columns=DRAWS)
         return partial(_augment, settings=self.settings, draws=draws)
 
 
 def draw_augmentations(n: int, *, seed: int, epoch: int) -> NDArray[np.float64]:
-    """Return what an epoch draws for samples 0 to n-1, float64 [n, DRAWS]: row i is what `Augmentation.at(i)` uses."""
+    """Return an epoch's draws for samples 0 to n-1, float64 [n, DRAWS]; `Augmentation.at(i)` uses row i."""
     return draw_table(seed, epoch, purpose="augment", rows=n, columns=DRAWS)
 
 
 def canvas_transform(settings: AugmentSettings) -> Transform | None:
-    """Return image -> uint8 [3, C, C] canvas, the same in every epoch; None for policies that have no such thing."""
+    """Return the transform image -> canvas uint8 [3, C, C], the same in every epoch; None for the levels."""
     if settings.policy in ("level1", "level2"):
         return None
     return Transform(TransformSettings(image_size=settings.source_pixels(), resize=settings.resize))
@@ -66,9 +66,9 @@ def cut_windows(canvases: Tensor, draws: NDArray[np.float64], *, settings: Augme
     """Pad, cut and mirror canvases, each by its own draws.
 
     Args:
-        canvases: uint8 Tensor[n, 3, C, C] of `canvas_transform`.
-        draws: float64 [n, DRAWS].
-        settings: the policy: `none`, `basic` or `cifar`.
+        canvases: uint8 Tensor[n, 3, C, C], made by `canvas_transform`.
+        draws: float64 [n, DRAWS] in [0, 1).
+        settings: policy `none`, `basic` or `cifar`, S and mirroring.
 
     Returns:
         uint8 Tensor[n, 3, S, S].

@@ -9,14 +9,19 @@ __all__ = ["jitter_hsl"]
 def jitter_hsl(pixels: NDArray[np.uint8], *, hue: float, saturation: float, lightness: float) -> NDArray[np.uint8]:
     """Convert to HSL, add to each channel, clamp saturation and lightness to [0, 1], and convert back.
 
-    With M and m the largest and smallest of R, G, B in [0, 1]: L = (M + m) / 2 and S = (M - m) / (1 - |2L - 1|). The
-    hue turns round, where MXNet's clamps it, which would make reds of the violet end stay as they are.
+    With M and m the largest and smallest of R, G, B in [0, 1]: L = (M + m) / 2 and S = (M - m) / (1 - |2L - 1|).
+
+    A departure from MXNet: the hue wraps around, where MXNet clamps it, so that reds near its upper end would not
+    change.
 
     Args:
-        pixels: uint8 [H, W, 3], RGB.
-        hue: in turns.
-        saturation: of a range of 1.
-        lightness: of a range of 1.
+        pixels: uint8 [H, W, 3], RGB; not changed.
+        hue: shift in turns.
+        saturation: shift on a scale of 0 to 1.
+        lightness: shift on a scale of 0 to 1.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
     """
     rgb = pixels.astype(np.float32) * np.float32(1 / 255)
     red, green, blue = np.moveaxis(rgb, -1, 0)  # [H, W] each
@@ -24,7 +29,7 @@ def jitter_hsl(pixels: NDArray[np.uint8], *, hue: float, saturation: float, ligh
     bottom = np.minimum(np.minimum(red, green), blue)
     chroma = top - bottom
     safe = np.where(chroma > 0, chroma, np.float32(1))
-    # Sixths of a turn; for grey, 0, as in OpenCV, so that adding saturation to grey gives the shifted red.
+    # The hue in sixths of a turn; 0 for grey, as in OpenCV, so that adding saturation to grey gives the shifted red.
     sixths = np.where(
         top == red,
         (green - blue) / safe,

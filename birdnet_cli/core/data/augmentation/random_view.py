@@ -1,6 +1,6 @@
-"""The ImageNet levels of augmentation: an RGB image and eight numbers in [0, 1) -> uint8 [3, S, S].
+"""Augment an image by the policies `level1` and `level2`: RGB image, eight numbers in [0, 1) -> uint8 [3, S, S].
 
-Source: the FBN authors' training scripts (levels of `--aug-level`), whose work is done by MXNet's image iterator.
+Source: the FBN authors' training scripts (`--aug-level`), which use MXNet's image iterator.
 """
 
 import math
@@ -18,17 +18,17 @@ __all__ = ["random_view"]
 
 MIN_SCALE = 256 / 480
 MAX_ASPECT = 0.25
-# Hue in units of two degrees; saturation and lightness of 255.
+# MXNet's limits: 36 units of two degrees of hue; 50 of 255 for saturation and lightness. Here in turns and shares.
 MAX_HUE, MAX_SATURATION, MAX_LIGHTNESS = 36 / 180, 50 / 255, 50 / 255
 
 
 def random_view(image: Image.Image, draws: NDArray[np.float64], *, settings: AugmentSettings) -> Tensor:
-    """Resample one random window of an image.
+    """Resample a random window of an image.
 
     Level 1: the shorter side is scaled to `source_size`, and S x S pixels are cut at a random place. Level 2: the
     shorter side is scaled to s * `source_size` with s from [0.533, 1], height and width by 2 / (1 + r) and 2r / (1 + r)
     more with r from [0.75, 1.25], S x S pixels are cut, and hue, saturation and lightness are shifted by up to 72
-    degrees, 50/255 and 50/255. Scaling and cutting are one pass of Pillow's antialiased bilinear filter.
+    degrees, 50/255 and 50/255. Scaling and cutting are a single pass of Pillow's antialiased bilinear filter.
 
     Args:
         image: mode "RGB".
@@ -47,8 +47,8 @@ def random_view(image: Image.Image, draws: NDArray[np.float64], *, settings: Aug
         s = MIN_SCALE + (1 - MIN_SCALE) * scale
         r = 1 + MAX_ASPECT * (2 * aspect - 1)
         enlargement = settings.source_pixels() / min(W, H) * s * 2 / (1 + r)
-        # A departure: MXNet fills what a narrowed image leaves of its canvas with one colour; here the window is
-        # narrowed instead, so no made-up border is seen, and the aspect of those few views is a little milder.
+        # A departure: where the window is larger than the scaled image, MXNet fills the rest with a colour. Here the
+        # window is narrowed, so no border is added, and the aspect of those few views changes a little less.
         width, height = min(W, S / (enlargement * r)), min(H, S / enlargement)
         x, y = left * (W - width), top * (H - height)
         box = (x, y, min(W, x + width), min(H, y + height))

@@ -1,1 +1,1 @@
-"""Where images and labels are listed: image folders, CUB-200-2011, CSV; an `ImageDataset` comes out."""
+"""Open data sets by their layout: image folder, CUB-200-2011 or CSV -> `ImageDataset`."""

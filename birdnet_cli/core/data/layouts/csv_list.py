@@ -1,4 +1,4 @@
-"""A CSV of `path,label[,split]` with a header -> `ImageDataset`."""
+"""Open a CSV with the columns path, label and, optionally, split, as an `ImageDataset`."""
 
 import csv
 import io
@@ -22,15 +22,14 @@ def is_csv_list(root: Path) -> bool:
 
 
 def open_csv_list(root: Path) -> ImageDataset:
-    """Read a CSV whose header names the columns `path`, `label` and, if wanted, `split`; others are ignored.
+    """Read a CSV whose header names the columns `path`, `label` and, optionally, `split`; other columns are ignored.
 
-    Paths are relative to the CSV's folder and taken as they stand, blanks included; `PATH.rec#NUMBER` is a record of a
-    RecordIO file. Labels are class names, less the blanks around them. `split` is train, val (or valid, validation) or
-    test; without that column every image is a training image. Samples are sorted by the bytes of their name, classes
-    by those of theirs.
+    Paths are relative to the CSV's folder, and blanks belong to them; `PATH.rec#NUMBER` is a record of a RecordIO file.
+    Labels are class names, without the blanks around them. `split` is train, val (or valid, validation) or test;
+    without that column every image is a training image. Samples and classes are sorted by the bytes of their names.
 
     Args:
-        root: the CSV, or a folder that holds one named `dataset.csv`.
+        root: the CSV, or a folder that holds a `dataset.csv`.
 
     Raises:
         DataError: the header lacks a column, a row is damaged, a path leaves the folder, or a record does not exist;
@@ -90,5 +89,5 @@ def _read_row(
     if file not in records:
         records[file] = [place for place, _ in list_records(file)]
     if number >= len(records[file]):
-        raise DataError(f"{where}: {file} has {len(records[file])} records, from 0 on; {number} is none of them")
+        raise DataError(f"{where}: {file} has records 0 to {len(records[file]) - 1}; got {number}")
     return ListedImage(file, name, class_name, SPLIT_NAMES[split], record=records[file][number])

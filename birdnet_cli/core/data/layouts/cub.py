@@ -1,4 +1,4 @@
-"""CUB-200-2011's layout: numbered lists beside `images/` -> `ImageDataset`."""
+"""Open CUB-200-2011's layout, numbered lists beside `images/`, as an `ImageDataset`."""
 
 import math
 from collections.abc import Collection
@@ -24,7 +24,7 @@ def open_cub(root: Path, *, bbox: bool = False) -> ImageDataset:
 
     `images.txt` names files below `images/`, `image_class_labels.txt` class ids of `classes.txt`,
     `train_test_split.txt` 1 for train and 0 for test, `bounding_boxes.txt` x, y, width and height in pixels. Samples
-    are in the order of the image ids, classes in that of the class ids.
+    are sorted by image id, classes by class id.
 
     Args:
         root: the folder that holds the lists.
@@ -52,10 +52,12 @@ def open_cub(root: Path, *, bbox: bool = False) -> ImageDataset:
         class_name = classes.get(label) if label is not None else None
         if class_name is None:
             unknown = [key for key, value in sorted(labels.items()) if _parse_id(value) not in classes]
-            raise DataError(f"{root / LABELS}: labels that {CLASSES} does not have, at ids {enumerate_some(unknown)}")
+            raise DataError(f"{root / LABELS}: labels that {CLASSES} lacks, at ids {enumerate_some(unknown)}")
         if splits[image_id] not in {"0", "1"}:
             odd = [key for key, value in sorted(splits.items()) if value not in {"0", "1"}]
-            raise DataError(f"{root / SPLIT}: expected 1 (train) or 0 (test), not so at ids {enumerate_some(odd)}")
+            raise DataError(
+                f"{root / SPLIT}: expected 1 (train) or 0 (test); got other values at ids {enumerate_some(odd)}"
+            )
         split = "train" if splits[image_id] == "1" else "test"
         images.append(ListedImage(path, f"images/{name}", class_name, split, boxes.get(image_id)))
     return assemble_dataset(root, format="cub", images=images, declared=list(classes.values()))
@@ -72,14 +74,14 @@ def _read_numbered(path: Path) -> dict[int, str]:
         if key is None or not rest:
             raise DataError(f"{path}, line {number}: expected `ID VALUE`, got {text[:60]!r}")
         if key in values:
-            raise DataError(f"{path}, line {number}: id {key} is there twice")
+            raise DataError(f"{path}, line {number}: id {key} is listed twice")
         values[key] = rest[0]
     return values
 
 
 def _read_boxes(path: Path) -> dict[int, tuple[float, float, float, float]]:
     if not path.is_file():
-        raise DataError(f"{path}: no such list; leave out the bounding boxes, or take CUB's own {BOXES}")
+        raise DataError(f"{path}: no such list; open the data set without bounding boxes, or copy CUB's {BOXES} here")
     boxes = {}
     for image_id, text in _read_numbered(path).items():
         try:
@@ -87,7 +89,7 @@ def _read_boxes(path: Path) -> dict[int, tuple[float, float, float, float]]:
         except ValueError as error:
             raise DataError(f"{path}, id {image_id}: expected `X Y WIDTH HEIGHT`, got {text[:60]!r}") from error
         if not all(math.isfinite(value) for value in (x, y, width, height)):
-            raise DataError(f"{path}, id {image_id}: a box of finite numbers is needed, got {text[:60]!r}")
+            raise DataError(f"{path}, id {image_id}: expected finite numbers, got {text[:60]!r}")
         boxes[image_id] = (x, y, width, height)
     return boxes
 
@@ -102,5 +104,5 @@ def _check_agreement(root: Path, name: str, *, ids: Collection[int], expected: C
 
 
 def _parse_id(text: str) -> int | None:
-    # int() also takes '1_0', '+1' and other scripts' digits, and refuses very long ones.
+    # int() alone would accept '1_0', '+1' and digits of other scripts, and raise on very long numbers.
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -1,4 +1,4 @@
-"""Image folders: `ROOT/CLASS/*.jpg`, or `ROOT/{train,val,test}/CLASS/*.jpg` -> `ImageDataset`."""
+"""Open an image folder, `ROOT/CLASS/*.jpg` or `ROOT/{train,val,test}/CLASS/*.jpg`, as an `ImageDataset`."""
 
 import os
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ def open_folder(root: Path) -> ImageDataset:
 
     `ROOT` is divided into splits if every folder in it is named train, val, valid, validation or test, or if its
     `train` holds folders; otherwise each folder is a class and every image is a training image. Files anywhere below
-    a class folder belong to that class; those whose name starts with a dot or has another extension than
-    `IMAGE_SUFFIXES` (any case) are left out. Samples are sorted by the bytes of their name, classes by those of theirs.
+    a class folder belong to that class; files whose name starts with a dot or has another suffix than `IMAGE_SUFFIXES`
+    (in any case) are left out. Samples and classes are sorted by the bytes of their names.
 
     Raises:
-        DataError: no images; images that are in no class folder or no split; two folders for one split; no `train`
-            beside other splits; a folder that cannot be listed or links back to one above it.
+        DataError: there are no images, images outside class folders or splits, two folders for the same split, or
+            other splits without `train`; or a folder cannot be listed, or links to a folder above it.
     """
     splits = _find_splits(root)
     class_folders: list[tuple[str, Path]] = []
@@ -105,7 +105,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        # A circle of links: if it is named like an image, reading it will say so.
+        # A circle of links: if it has an image's name, reading it reports the reason.
         return False
 
 

@@ -1,4 +1,4 @@
-"""The layouts that a data set may have, and the one function that opens them all."""
+"""Recognise a data set's layout, and open it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class _Format:
     open: Callable[[Path], ImageDataset]
 
 
-# In the order of detection: a CUB folder also has folders in it, and so may the folder of a CSV.
+# In the order of detection, the folder layout last: the other layouts may hold folders as well.
 _FORMATS = {
     "cub": _Format(
         "a folder with images.txt, image_class_labels.txt, train_test_split.txt, classes.txt and images/",
@@ -29,17 +29,17 @@ _FORMATS = {
         open_cub,
     ),
     "csv": _Format(
-        "a .csv file with the header path,label[,split], or a folder with one named dataset.csv",
+        "a .csv file with the header path,label[,split], or a folder that holds dataset.csv",
         is_csv_list,
         open_csv_list,
     ),
     "rec": _Format(
-        "a .rec file (RecordIO), or a folder with train.rec and, if wanted, val.rec, test.rec and classes.txt",
+        "a .rec file (RecordIO), or a folder with train.rec and optionally val.rec, test.rec and classes.txt",
         is_record_layout,
         open_records,
     ),
     "folder": _Format(
-        "a folder with one folder of images per class, or with train/, val/, test/ that hold these",
+        "a folder with a folder of images for each class, or with train/, val/, test/ that hold such folders",
         is_folder_layout,
         open_folder,
     ),
@@ -47,22 +47,22 @@ _FORMATS = {
 
 
 def list_formats() -> dict[str, str]:
-    """Return what each layout looks like, by its name, in the order of detection."""
+    """Return layout name -> description of its files, in the order of detection."""
     return {name: layout.looks_like for name, layout in _FORMATS.items()}
 
 
 def open_dataset(root: Path, *, format: str = "auto", bbox: bool = False) -> ImageDataset:
-    """Open a data set; no image is read, but each is listed with its size and modification time.
+    """Open a data set: list its images with their sizes and modification times, without reading them.
 
     Args:
         root: a folder, a CSV file or a `.rec` file.
-        format: a name of `list_formats`, or `auto`: the first that `root` looks like.
-        bbox: crop each image to its bounding box; CUB's layout alone has them.
+        format: a name of `list_formats`; `auto` takes the first layout whose files are at `root`.
+        bbox: crop each image to its bounding box, which only CUB's layout has.
 
     Raises:
         UnknownNameError: no such format.
-        UsageError: `bbox` with another layout than CUB's.
-        DataError: nothing at `root`, no layout recognised, or the layout's own faults.
+        UsageError: `bbox` is given for another layout than CUB's.
+        DataError: `root` does not exist, its layout is not recognised, or the layout's files are damaged.
     """
     if format != "auto" and format not in _FORMATS:
         raise UnknownNameError("data format", format, ["auto", *_FORMATS])
@@ -72,7 +72,7 @@ def open_dataset(root: Path, *, format: str = "auto", bbox: bool = False) -> Ima
         raise DataError(f"{root}: expected a folder, a CSV or a .rec file: {error.strerror}") from error
     name = format if format != "auto" else _detect(root)
     if bbox and name != "cub":
-        raise UsageError(f"{root}: bounding boxes come with CUB's layout alone; this is '{name}'")
+        raise UsageError(f"{root}: only CUB's layout has bounding boxes; this is '{name}'")
     return open_cub(root, bbox=True) if bbox else _FORMATS[name].open(root)
 
 

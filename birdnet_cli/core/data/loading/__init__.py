@@ -1,1 +1,1 @@
-"""Samples -> batches of uint8 images, read and decoded in this process or in others."""
+"""Read samples in batches: samples -> uint8 [n, 3, S, S], decoded in this process or in worker processes."""

@@ -1,4 +1,4 @@
-"""Images decoded once and kept in memory: samples -> uint8 [n, 3, C, C], so that epochs of small images decode none."""
+"""Decode images once and keep them in memory, for epochs over small images: samples -> uint8 [N, 3, C, C]."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,20 @@ from birdnet_cli.core.data.transforms import Transform
 
 __all__ = ["DecodedImages"]
 
-BATCH_BYTES = 4 * 2**20  # every batch costs its process about 3 ms, however small it is
+BATCH_BYTES = 4 * 2**20  # every batch costs its process about 3 ms, whatever its size
 
 
 class DecodedImages:
     """The canvases of all samples, in their order.
 
     Args:
-        samples: what to decode.
+        samples: the N samples to decode.
         transform: decoded image -> uint8 [3, C, C].
-        workers: processes that decode; 0 decodes in this one.
+        workers: number of processes that decode; 0 decodes in this process.
 
     Attributes:
-        images: uint8 Tensor[n, 3, C, C]; the row of a sample that could not be decoded is zero.
-        failures: index -> reason, of these samples.
+        images: uint8 Tensor[N, 3, C, C]; the row of a sample that could not be decoded is zero.
+        failures: index -> reason, for samples that could not be decoded.
 
     Raises:
         FbnError: a worker process died.
@@ -43,12 +43,12 @@ class DecodedImages:
 
     @staticmethod
     def bytes_needed(n: int, transform: Transform) -> int:
-        """Return the size of `images` for n samples."""
+        """Return the size in bytes of `images` for n samples."""
         C = transform.settings.image_size
         return n * 3 * C * C
 
     def select(self, indices: Sequence[int]) -> tuple[Tensor, list[int], list[Failure]]:
-        """Return the canvases of the decodable ones among `indices`, these ones, and the failures of the others."""
+        """Return the canvases [n_good, 3, C, C] and indices of the decoded samples, and the failures of the others."""
         good = [index for index in indices if index not in self.failures]
         failures = [
             Failure(position, self.samples[index].name, self.failures[index])

@@ -1,4 +1,4 @@
-"""Samples -> batches uint8 [n, 3, S, S] with labels, each sample once among all processes together."""
+"""Read evaluation batches, every sample once, in order: samples -> uint8 [n, 3, S, S] with labels [n]."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,21 +18,21 @@ __all__ = ["EvaluationBatches"]
 
 
 class EvaluationBatches:
-    """Each sample once, among all processes together, in order and unpadded; iterate as often as you like.
+    """Batches of all samples, in order, shared among processes without padding; iterable any number of times.
 
     Images that fit into `memory` are decoded once, at the first iteration.
 
     Args:
         samples: labelled samples, the same in every process.
-        transform: what the network sees at evaluation.
-        batch_size: images per batch, of this process.
-        workers: processes that decode; 0 decodes in this one.
-        rank: of this process; it takes every `world_size`-th sample from the `rank`-th on.
+        transform: the resizing at evaluation.
+        batch_size: images in each batch of this process, 1 or more.
+        workers: number of processes that decode; 0 decodes in this process.
+        rank: rank of this process, 0 to `world_size` - 1; it takes the samples rank, rank + world_size, ...
         world_size: number of processes.
         memory: bytes that decoded images may take.
 
     Raises:
-        UsageError: no sample, an unlabelled one, or a rank out of range.
+        UsageError: there is no sample, a sample has no label, the rank is out of range, or the batch size is below 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Samples -> batches of uint8 [n, 3, S, S] in a given order, read by worker processes; a bad image is a row."""
+"""Read batches of images in a given order, with worker processes: samples -> uint8 [n, 3, S, S] and failures."""
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
@@ -22,26 +22,26 @@ NO_DIGEST = b"\0" * 32
 
 
 class ImageTransform(Protocol):
-    """What `load_batches` applies to each decoded image; it must be picklable and draw nothing at random."""
+    """The function that `load_batches` applies to each decoded image; it must be picklable and deterministic."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the tensor that it returns, such as (3, S, S)."""
+        """Shape of the result, such as (3, S, S)."""
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """Return a Tensor of `shape`, uint8 if it is pixels."""
+        """Return a tensor of `shape`; pixels are uint8."""
 
 
 @runtime_checkable
 class IndexedTransform(Protocol):
-    """A transform that differs from sample to sample, as a function of the index alone; it must be picklable."""
+    """A transform that depends on the index of the sample; it must be picklable."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the tensors that come out, such as (3, S, S)."""
+        """Shape of the results, such as (3, S, S)."""
 
     def at(self, index: int) -> Callable[[Image.Image], Tensor]:
-        """Return what turns the image of this index into a Tensor of `shape`."""
+        """Return the function from the image of this index to a tensor of `shape`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Failure:
     """An image that could not be used.
 
     Attributes:
-        position: its place in the batch's `indices`.
+        position: position of the sample in the batch's `indices`.
         name: the sample's name.
-        reason: why, without the name.
+        reason: the reason, without the name.
     """
 
     position: int
@@ -61,14 +61,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """One batch, in the order asked for.
+    """A batch of images.
 
     Attributes:
-        indices: the samples asked for, as indices into the samples.
-        images: uint8 Tensor[n_good, *shape], those that could be decoded.
-        good: n_good positions within `indices`, ascending.
-        failures: the other positions, ascending.
-        digests: per index the SHA-256 of the file's bytes; `NO_DIGEST` where these could not be read.
+        indices: indices of the requested samples, in the requested order.
+        images: uint8 Tensor[n_good, *shape], the images that could be decoded.
+        good: positions in `indices` of the n_good decoded images, ascending.
+        failures: the images at the other positions, ascending.
+        digests: SHA-256 of each requested image file's bytes; `NO_DIGEST` if they could not be read.
     """
 
     indices: list[int]
@@ -87,17 +87,17 @@ def load_batches(
 ) -> Generator[Batch, None, None]:
     """Read, decode and transform images batch by batch.
 
-    What is yielded depends on the arguments and the files alone, never on `workers` or on how processes are started.
-    At most two batches per worker are prepared ahead. No global random state is read or changed.
+    The batches depend on the arguments and the files alone, and not on `workers` or the start method of processes. At
+    most two batches are prepared ahead for each worker. No global random state is read or changed.
 
     Args:
-        samples: what `batches` refers to.
-        transform: decoded image -> uint8 tensor; an `IndexedTransform` knows which sample the image is of.
-        batches: one list of sample indices per batch.
-        workers: processes that read ahead; 0 reads in this one.
+        samples: the samples that `batches` indexes.
+        transform: decoded image -> uint8 tensor; an `IndexedTransform` may depend on the sample's index.
+        batches: lists of sample indices.
+        workers: number of processes that read ahead; 0 reads in this process.
 
     Yields:
-        One `Batch` per entry of `batches`, in order. Closing the generator ends the processes.
+        A `Batch` for each entry of `batches`, in order. Closing the generator ends the processes.
 
     Raises:
         UsageError, FbnError: as `read_batches`.
@@ -108,7 +108,7 @@ def load_batches(
 class _BatchReader(Dataset[Batch]):
     def __init__(self, samples: Sequence[Sample], transform: ImageTransform | IndexedTransform) -> None:
         self.samples = samples
-        # Asked once: asking a protocol takes longer than hashing a small file.
+        # Checked once, because isinstance of a protocol takes longer than hashing a small file.
         self.transform = transform if isinstance(transform, IndexedTransform) else _SameForAll(transform)
 
     def __getitem__(self, indices: Sequence[int]) -> Batch:
@@ -130,7 +130,8 @@ class _BatchReader(Dataset[Batch]):
                     failures.append(Failure(position, sample.name, error.reason))
         stacked = torch.stack(images) if images else torch.empty(0, *self.transform.shape, dtype=torch.uint8)
         if get_worker_info() is not None:
-            # A full /dev/shm raises here; in the queue's thread it would lose the batch and leave the caller waiting.
+            # Shared here, so that a full /dev/shm raises here; an error in the queue's thread would lose the batch and
+            # leave the caller waiting.
             stacked.share_memory_()  # type: ignore[no-untyped-call]
         return Batch(list(indices), stacked, good, failures, digests)
 

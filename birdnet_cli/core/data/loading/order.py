@@ -1,4 +1,4 @@
-"""Which samples make up which batch, as functions of (seed, epoch) and of the process's rank."""
+"""Choose the samples of each batch, as functions of (seed, epoch) and of the process's rank."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def cut_batches(rows: Sequence[int], *, size: int) -> list[Sequence[int]]:
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return a permutation of 0 .. n-1, int64 [n], that depends on nothing but the arguments."""
+    """Return a permutation of 0 .. n-1, int64 [n], that depends on the arguments alone."""
     keys = draw_table(seed, epoch, purpose="order", rows=n, columns=1)[:, 0]
     return np.argsort(keys, kind="stable")
 
@@ -31,15 +31,15 @@ def epoch_order(n: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
 def epoch_batches(n: int, *, batch_size: int, seed: int, epoch: int, start_step: int = 0) -> list[NDArray[np.int64]]:
     """Return the indices of each global batch of an epoch from `start_step` on.
 
-    The n % batch_size samples at the end of the epoch's order, other ones in every epoch, are left out, because a
-    small batch would weigh its samples more than the others; a data set smaller than one batch is one batch.
+    The n % batch_size samples at the end of the epoch's order are left out, because a smaller batch would give its
+    samples more weight; they are others in every epoch. A data set smaller than a batch is a single batch.
 
     Args:
         n: number of samples, 1 or more.
-        batch_size: samples of all processes together.
+        batch_size: samples of all processes together, 1 or more.
         seed: see `epoch_order`.
         epoch: see `epoch_order`.
-        start_step: batches that are left out at the beginning.
+        start_step: number of batches to skip at the beginning.
     """
     order = epoch_order(n, seed=seed, epoch=epoch)
     size = min(batch_size, n)
@@ -47,20 +47,20 @@ def epoch_batches(n: int, *, batch_size: int, seed: int, epoch: int, start_step:
 
 
 def shard_batch(indices: NDArray[np.int64], *, rank: int, world_size: int) -> NDArray[np.int64]:
-    """Return the part of a global batch that a process takes: every `world_size`-th, so that sizes differ by 1."""
+    """Return a process's part of a global batch, every `world_size`-th index from `rank`; sizes differ by 1 at most."""
     return indices[rank::world_size]
 
 
 def shard_indices(n: int, *, rank: int, world_size: int) -> range:
-    """Return the samples that a process evaluates; the processes' parts are disjoint and nothing is padded."""
+    """Return the indices that a process evaluates; the parts of all processes are disjoint and unpadded."""
     return range(rank, n, world_size)
 
 
 def require_rank(rank: int, world_size: int) -> None:
-    """Check that a rank is one of `world_size` processes.
+    """Check the rank of a process.
 
     Raises:
-        UsageError: it is not.
+        UsageError: the rank is not 0 to `world_size` - 1.
     """
     if not 0 <= rank < world_size:
         raise UsageError(f"expected a rank from 0 to world_size - 1, got rank {rank} of {world_size} processes")

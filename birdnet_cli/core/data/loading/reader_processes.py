@@ -1,4 +1,4 @@
-"""The processes that read images ahead: started quietly, and explained when one dies."""
+"""Read batches ahead in worker processes, and report a worker's death with advice."""
 
 import signal
 import sys
@@ -24,17 +24,17 @@ def read_batches(reader: Dataset[B], *, batches: Sequence[Sequence[int]], worker
     """Yield `reader[batch]` for each batch, in order, read ahead by worker processes.
 
     Args:
-        reader: picklable; indexed with one entry of `batches`.
+        reader: a picklable data set that is indexed with an entry of `batches`.
         batches: lists of sample indices.
-        workers: number of processes; 0 reads in this one.
+        workers: number of processes; 0 reads in this process.
 
     Yields:
-        One value per entry of `batches`. Closing the generator ends the processes.
+        A value for each entry of `batches`, in order. Closing the generator ends the processes.
 
     Raises:
-        UsageError: a negative number of workers.
-        FbnError: a worker process died, or shared memory is too small. Raised in the main thread as soon as the
-            death is known, so it may surface while the caller works on a batch.
+        UsageError: the number of workers is negative.
+        FbnError: a worker process died, or shared memory is too small. It is raised in the main thread as soon as the
+            death is known, so possibly while the caller works on a batch.
     """
     if workers < 0:
         raise UsageError(f"expected 0 or more workers, got {workers}")
@@ -65,12 +65,12 @@ def _start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], work
     """Return an iterator over `reader[batch]`, in order, with at most two batches per process prepared ahead.
 
     Args:
-        reader: indexed with one entry of `batches`.
+        reader: a data set that is indexed with an entry of `batches`.
         batches: lists of sample indices.
-        workers: number of processes; 0 reads in this one.
+        workers: number of processes; 0 reads in this process.
     """
     with _interrupts_wait(), warnings.catch_warnings():
-        # More workers than cores is the user's choice; idle threads of this process do no harm to its forks.
+        # The user may choose more workers than cores; the other threads of this process are idle when it forks.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
         loader = DataLoader(
@@ -86,17 +86,17 @@ def _start_reading(reader: Dataset[B], *, batches: Sequence[Sequence[int]], work
 
 
 def _end_reading(iterator: Iterator[object]) -> None:
-    """End the processes behind an iterator of `_start_reading`, and wait until they have."""
-    # torch does this when it deletes the iterator, but the traceback of an error may keep that alive for long.
+    """End the processes of an iterator of `_start_reading`, and wait for their ends."""
+    # torch does this when it deletes the iterator, but the traceback of an error may keep the iterator alive.
     if hasattr(iterator, "_shutdown_workers"):
         iterator._shutdown_workers()
 
 
 class _DeathWatch:
-    """Adds the advice to the RuntimeError that torch's SIGCHLD handler raises, mostly in the midst of the caller.
+    """Replaces the RuntimeError that torch's SIGCHLD handler raises by an FbnError with advice.
 
-    torch sets its handler once and for all, and so does this: several readers may live at once and end in any order,
-    so none of them could give the signal back.
+    The error is mostly raised in the caller's code. torch installs its handler once for the process, and so does this
+    class: several readers may live at once and end in any order, so no reader can restore the previous handler.
 
     Attributes:
         ending: how many readers are ending their processes, whose deaths are not reported.
@@ -107,7 +107,7 @@ class _DeathWatch:
         self._installed: object = None
 
     def begin(self) -> None:
-        """Take the signal from torch, which has taken it by the time that processes read."""
+        """Install the handler around torch's, which torch installs when it starts processes."""
         if threading.current_thread() is not threading.main_thread():
             return
         previous = signal.getsignal(signal.SIGCHLD)
@@ -133,12 +133,12 @@ _watch = _DeathWatch()
 
 
 def _explain_death(error: Exception) -> FbnError | None:
-    """Return the error, with advice, if `error` means that a process died or lacks shared memory; else None."""
+    """Return an error with advice if `error` means that a process died or lacks shared memory; else None."""
     text = " ".join(str(error).split()) or type(error).__name__
     if "shared memory" in text or "file </torch_" in text:
         cause = "shared memory (/dev/shm) is full"
     elif not text.startswith("Caught ") and (isinstance(error, OSError | EOFError) or "DataLoader worker (pid" in text):
-        # A broken connection is a process in the act of dying; "Caught" is an exception inside a living one.
+        # A dying process breaks its connection. A message that starts with "Caught" is an exception of a live process.
         cause = f"a process that reads images died, perhaps for want of memory ({text})"
     else:
         return None
@@ -147,10 +147,10 @@ def _explain_death(error: Exception) -> FbnError | None:
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM after the block: an iterator torn down half built leaves processes and a traceback."""
-    # Ctrl-C reaches the whole process group, and the parent alone decides what follows. Blocked in the thread that
-    # starts processes, the signal is never seen by one that has not yet come to ignore it. A mask is not enough for
-    # this process, whose other threads take signals too: its handlers wait.
+    """Deliver SIGINT and SIGTERM after the block, because a half-built iterator would leave processes behind."""
+    # Ctrl-C reaches the whole process group, but only the parent may act on it. SIGINT is blocked in the thread that
+    # starts the processes, so that they inherit the block until they ignore the signal. In this process a mask is not
+    # enough, because its other threads receive signals, too: the handlers are replaced.
     arrived: list[int] = []
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     waiting = {number: handler for number, handler in handlers.items() if callable(handler)}
@@ -175,6 +175,6 @@ def _leave_interrupts_to_the_parent(worker: int) -> None:  # noqa: ARG001
 
 
 def _print_unless_disconnected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    # The thread that hands batches over reports here if the parent was interrupted while it fetched one.
+    # The thread that sends batches reports here if the parent was interrupted while it received a batch.
     if not isinstance(error, ConnectionError | EOFError):
         sys.__excepthook__(kind, error, trace)

@@ -1,4 +1,4 @@
-"""Samples -> the bytes of their images, from files of their own or from the records of a `.rec` file."""
+"""Read the bytes of samples' images, from image files or from the records of a `.rec` file."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +12,7 @@ __all__ = ["SampleFiles", "read_sample"]
 
 
 class SampleFiles(ExitStack):
-    """Reads samples one after the other; a `.rec` file stays open until the block ends."""
+    """Reads samples; a `.rec` file stays open until the `with` block ends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class SampleFiles(ExitStack):
         """Return the bytes of a sample's image.
 
         Raises:
-            ImageError: as `read_image_file`; or its record is damaged, and the reason names the byte.
+            ImageError: as `read_image_file`; or the record is damaged, and the reason names the byte.
         """
         record = sample.record
         if record is None:
@@ -41,6 +41,6 @@ class SampleFiles(ExitStack):
 
 
 def read_sample(sample: Sample) -> bytes:
-    """Return the bytes of one sample's image; see `SampleFiles.read`."""
+    """Return the bytes of a sample's image; see `SampleFiles.read`."""
     with SampleFiles() as files:
         return files.read(sample)

@@ -1,4 +1,4 @@
-"""Samples -> augmented training batches uint8 [n, 3, S, S] with labels, exact from any step, shared among processes."""
+"""Read augmented training batches from any step of any epoch: samples -> uint8 [n, 3, S, S] with labels [n]."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,26 +22,27 @@ __all__ = ["TrainingBatches"]
 
 
 class TrainingBatches:
-    """Every epoch's batches, each a function of (seed, epoch, step) alone: resuming needs no other state.
+    """The batches of every epoch; each is a function of (seed, epoch, step), so resuming needs no other state.
 
-    `world_size` processes together see what one process with the same `batch_size` sees, in the same augmentation:
-    rank r has every `world_size`-th image of each batch, from the r-th on.
+    `world_size` processes together see the images of a single process with the same `batch_size`, with the same
+    augmentation: rank r has the images r, r + world_size, ... of each batch.
 
-    Where the policy cuts its windows out of canvases that stay the same, and these fit into `memory`, they are
-    decoded once, at the first epoch; otherwise worker processes read the files in every epoch.
+    If the policy cuts windows out of constant canvases, and these fit into `memory`, they are decoded once, at the
+    first epoch; otherwise worker processes read the files in every epoch.
 
     Args:
         samples: labelled training samples, the same in every process.
         transform: the augmentation.
         batch_size: images of all processes together, a multiple of `world_size`.
-        seed: of the order and the augmentation.
-        workers: processes that decode, for each process; 0 decodes in this one.
-        rank: of this process.
-        world_size: number of processes.
+        seed: seed of the order and the augmentation, 0 or more.
+        workers: number of processes that decode for this process; 0 decodes in this process.
+        rank: rank of this process, 0 to `world_size` - 1.
+        world_size: number of processes that train together.
         memory: bytes that decoded canvases may take.
 
     Raises:
-        UsageError: no sample, an unlabelled one, a rank out of range, or a batch that cannot be shared evenly.
+        UsageError: there is no sample, a sample has no label, the rank is out of range, or the batch size is no
+            multiple of `world_size`.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class TrainingBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch: whole ones only, unless all samples together are less than one."""
+        """Number of whole batches of an epoch; 1 if there are fewer samples than a batch has."""
         return max(1, len(self.samples) // self.batch_size)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[LabelledBatch]:

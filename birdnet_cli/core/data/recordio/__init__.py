@@ -1,1 +1,1 @@
-"""MXNet's RecordIO: records, their reader and writer, and data sets made of them."""
+"""Read and write MXNet's RecordIO: records, files of records, and data sets made of such files."""

@@ -1,4 +1,4 @@
-"""RecordIO data sets: a `.rec` file, or a folder with `train.rec` and others, and `classes.txt` -> `ImageDataset`."""
+"""Open a `.rec` file, or a folder with `train.rec` and others, beside `classes.txt`, as an `ImageDataset`."""
 
 import re
 from collections import Counter
@@ -22,30 +22,30 @@ from birdnet_cli.core.errors import DataError
 __all__ = ["CLASS_LIST", "is_record_layout", "list_records", "open_records", "record_samples", "split_location"]
 
 CLASS_LIST = "classes.txt"
-MAX_CLASSES = 2**24  # beyond it, float32 labels skip numbers
+MAX_CLASSES = 2**24  # float32 labels above this are not exact
 
-_REMEDY = "remove the index, or make it anew"
+_REMEDY = "remove the index, which is optional, or write it again"
 _LOCATION = re.compile(r"(.+\.rec)#(\d{1,12})", re.IGNORECASE | re.DOTALL)
 
 
 def is_record_layout(root: Path) -> bool:
-    """Return whether `root` is a file named `*.rec`, or a folder that holds one named after a split."""
+    """Return whether `root` is a file named `*.rec`, or a folder that holds a `.rec` file named after a split."""
     return (root.suffix.lower() == ".rec" and root.is_file()) or bool(_split_files(root))
 
 
 def open_records(root: Path) -> ImageDataset:
     """Read the headers of every record; an `.idx` beside the `.rec` must agree with it.
 
-    A single file holds training images. In a folder, `train.rec` does, and those named val (or valid, validation) and
-    test hold the other splits. Labels are whole numbers from 0, and line i of `classes.txt` names class i; without
-    that list a class is named by its number. Samples are in the order of the files, train first.
+    A single file holds training images. In a folder, `train.rec` holds the training images, and the files named val
+    (or valid, validation) and test hold the other splits. Labels are whole numbers from 0, and line i of `classes.txt`
+    names class i; without that list a class's name is its number. Samples are in the order of the files, train first.
 
     Args:
         root: a `.rec` file, or a folder.
 
     Raises:
-        DataError: a file is empty, damaged or truncated, a record has no header, an index disagrees, a label is a
-            vector of several values, no whole number or not in `classes.txt`; the message names the byte.
+        DataError: a file is empty, damaged or truncated, a record has no header, an index disagrees with its file, or
+            a label is a vector of several values, no whole number or not in `classes.txt`; the message names the byte.
     """
     files = _split_files(root) if root.is_dir() else [("train", root)]
     repeated = [split for split, count in Counter(split for split, _ in files).items() if count > 1]
@@ -72,7 +72,7 @@ def open_records(root: Path) -> ImageDataset:
 
 
 def list_records(path: Path) -> Iterator[tuple[RecordPlace, bytes]]:
-    """Yield each record's place and the first 28 bytes of its data, which hold its label.
+    """Yield each record's place and the first 28 bytes of its data, which include its label.
 
     Raises:
         DataError: the file is empty, damaged or truncated, or the index beside it disagrees with it.
@@ -82,20 +82,24 @@ def list_records(path: Path) -> Iterator[tuple[RecordPlace, bytes]]:
         for number, (start, end, head) in enumerate(reader.spans()):
             starts.add(start)
             yield RecordPlace(number, start, end), head
-        # Last, so that a file that is cut off is called that.
+        # Checked last, so that a truncated file is reported as truncated.
         indexed = starts if reader.index is None else set(reader.starts)
         if lacking := starts - indexed:
-            raise DataError(f"{path}: byte {min(lacking):,}: a record that {reader.index} lacks; {_REMEDY}")
+            raise DataError(
+                f"{path}: byte {min(lacking):,}: {reader.index} lacks the record that begins here; {_REMEDY}"
+            )
         if beyond := indexed - starts:
-            raise DataError(f"{path}: byte {min(beyond):,}: no record begins here, as {reader.index} says; {_REMEDY}")
+            raise DataError(
+                f"{path}: byte {min(beyond):,}: {reader.index} lists a record that does not begin here; {_REMEDY}"
+            )
 
 
 def record_samples(path: Path, *, number: int | None = None) -> Iterator[Sample]:
-    """Yield the records of a file as unlabelled samples that are named as `Sample.location` names them.
+    """Yield the records of a file as unlabelled samples, whose names are their `Sample.location`.
 
     Args:
         path: the `.rec` file.
-        number: only this record; None is all.
+        number: yield only this record; None yields all.
 
     Raises:
         DataError: as `list_records`, or there is no such record.
@@ -111,7 +115,7 @@ def record_samples(path: Path, *, number: int | None = None) -> Iterator[Sample]
 
 
 def split_location(text: str) -> tuple[str, int] | None:
-    """Return path and number of `PATH.rec#NUMBER`, as `Sample.location` writes it; None of any other text."""
+    """Return path and number of `PATH.rec#NUMBER`, as `Sample.location` writes it; None for any other text."""
     match = _LOCATION.fullmatch(text)
     return (match[1], int(match[2])) if match else None
 
@@ -139,8 +143,8 @@ def _read_label(head: bytes, *, place: RecordPlace, path: Path) -> int:
     count, label = HEADER.unpack_from(head)[:2] if len(head) >= HEADER.size else (1, 0.0)
     if count > 1:
         raise DataError(
-            f"{path}: byte {place.start:,}: record {place.number} has a vector of {count:,} labels; one number is "
-            "needed, the class of the image"
+            f"{path}: byte {place.start:,}: record {place.number} has a vector of {count:,} labels; expected a "
+            "single number, the class of the image"
         )
     if count == 1:
         (label,) = unpack_image(head, start=place.start, path=str(path)).labels

@@ -1,7 +1,7 @@
-"""MXNet's RecordIO files: `.rec` -> records in order or by number, with a `.idx` or without.
+"""Read the records of a `.rec` file, in order or by number, with or without a `.idx` file.
 
-Nothing is mapped or read ahead, so a file that is cut off while it is read is an error and not a crash, and no length
-in the file is believed before it is compared with the file's size.
+The file is neither mapped nor read ahead, so a file that is truncated while it is read gives an error and no crash.
+Every length in the file is compared with the file's size before it is used.
 """
 
 import os
@@ -23,7 +23,7 @@ HEAD = HEADER_BYTES + 4  # the header and the first label of a vector
 
 
 class RecordSpan(NamedTuple):
-    """One record of a file: its bytes are start to end - 1, and `head` is the first 28 bytes of its data."""
+    """The place of a record, bytes start to end - 1 of the file, and `head`, the first 28 bytes of its data."""
 
     start: int
     end: int
@@ -31,12 +31,12 @@ class RecordSpan(NamedTuple):
 
 
 class RecordReader:
-    """The records of one `.rec` file; pickles as its paths, and every process opens the file for itself.
+    """The records of a `.rec` file. It is pickled as its paths, and every process opens the file for itself.
 
     Args:
         path: the `.rec` file.
-        index: its `.idx` file; by default the one beside it, if there is one. Without any, the first access by number
-            scans the file.
+        index: its `.idx` file; by default the `.idx` file beside it, if it exists. Without an index, the first access
+            by number scans the file.
 
     Raises:
         ImageError: see `open_regular`.
@@ -53,13 +53,13 @@ class RecordReader:
         return len(self.starts)
 
     def read(self, number: int) -> bytes:
-        """Return the data of one record.
+        """Return the data of a record.
 
         Args:
             number: 0 to len - 1, in the order of the file.
 
         Raises:
-            DataError: there is no such record, it is damaged, or the index does not fit the file; the message names
+            DataError: there is no such record, it is damaged, or the index disagrees with the file; the message names
                 the byte.
         """
         starts = self.starts
@@ -69,8 +69,8 @@ class RecordReader:
         following = starts[number + 1] if number + 1 < len(starts) else self._size
         if end != following:
             raise DataError(
-                f"{self.path}: byte {starts[number]:,}: the record ends at byte {end:,}, by {self.index} at "
-                f"{following:,}; remove the index, or make it anew"
+                f"{self.path}: byte {starts[number]:,}: the record ends at byte {end:,}, according to {self.index} at "
+                f"{following:,}; remove the index, which is optional, or write it again"
             )
         return data
 
@@ -82,7 +82,7 @@ class RecordReader:
             yield data
 
     def spans(self) -> Iterator[RecordSpan]:
-        """Yield where each record lies, reading no more of it than its head; the index is not used.
+        """Yield the place and the head of each record, reading no more of it; the index is not used.
 
         Raises:
             ImageError: see `parse_record`.
@@ -101,10 +101,10 @@ class RecordReader:
 
     @property
     def starts(self) -> list[int]:
-        """The byte where each record begins, ascending.
+        """Offset of the first byte of each record, ascending.
 
         Raises:
-            DataError: the index is damaged; or there is none, and the file is.
+            DataError: the index is damaged, or there is no index and the file is damaged.
         """
         if self._starts is None:
             if self.index is None:
@@ -114,7 +114,7 @@ class RecordReader:
         return self._starts
 
     def close(self) -> None:
-        """Close the file; the reader is of no more use."""
+        """Close the file; the reader cannot be used afterwards."""
         self._close()
         self._handle = -1
 
@@ -151,15 +151,15 @@ class RecordReader:
 
 
 def read_index(path: Path, *, size: int) -> dict[int, int]:
-    """Return key -> byte of an `.idx` file, whose lines are `KEY<tab>BYTE`.
+    """Return key -> offset of the records in an `.idx` file, whose lines are `KEY<tab>BYTE`.
 
     Args:
-        path: the index.
-        size: of the `.rec` file.
+        path: the `.idx` file.
+        size: size of the `.rec` file in bytes.
 
     Raises:
-        DataError: a line is something else, a key or a byte is there twice, no record can begin at that byte, or there
-            is no line at all; the message names the line.
+        DataError: a line has another form, a key or an offset is listed twice, no record can begin at an offset, or
+            the file has no line; the message names the line.
     """
     places: dict[int, int] = {}
     taken: set[int] = set()
@@ -171,11 +171,11 @@ def read_index(path: Path, *, size: int) -> dict[int, int]:
             raise DataError(f"{path}, line {number}: expected `KEY BYTE`, got {line.strip()[:60]!r}")
         key, place = map(int, fields)
         if key in places or place in taken:
-            raise DataError(f"{path}, line {number}: key {key} or byte {place:,} is there twice")
+            raise DataError(f"{path}, line {number}: key {key} or byte {place:,} is listed twice")
         if place % 4 or place + PART.size > size:
             raise DataError(f"{path}, line {number}: no record can begin at byte {place:,} of a file of {size:,} bytes")
         places[key] = place
         taken.add(place)
     if not places:
-        raise DataError(f"{path}: an index without an entry; remove it, or make it anew")
+        raise DataError(f"{path}: an index without an entry; remove it, or write it again")
     return places

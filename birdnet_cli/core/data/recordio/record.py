@@ -1,7 +1,7 @@
-"""One RecordIO record: its data <-> its framed bytes; and an image record's data <-> label and image.
+"""Frame and parse RecordIO records, and pack and unpack the image records in them.
 
-A record is framed as dmlc-core does it: one part of flag 0, or, cut wherever its data hold the magic number at a
-multiple of 4 and without that magic, parts of flags 1, 2, ..., 2, 3. A part is
+A record is framed as in dmlc-core: as a single part of flag 0; or, if its data hold the magic number at a multiple of
+4, cut at every such place into parts of flags 1, 2, ..., 2, 3, which leave out that magic number. A part is
 
     uint32 magic | uint32 flag << 29 | length | data [length] | zeros up to a multiple of 4 bytes
 
@@ -9,7 +9,7 @@ and the data of an image record are MXNet's
 
     uint32 n | float32 label | uint64 id | uint64 id2 | float32 labels [n] | the image file's bytes
 
-where n = 0 means that `label` counts, and `labels` otherwise. All numbers are little-endian.
+where `label` is the label if n = 0, and `labels` are the labels otherwise. All numbers are little-endian.
 """
 
 import struct
@@ -40,14 +40,14 @@ _LENGTH_BITS = 29
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """What an image record holds.
+    """The content of an image record.
 
     Attributes:
-        labels: one value, or the label vector.
-        id: a number that the writer chose, mostly the record's place in its list.
-        id2: another, mostly 0.
+        labels: a single label, or the label vector.
+        id: a number of the writer's choice, mostly the record's index in its list; 0 to 2**64 - 1.
+        id2: a second number, mostly 0; 0 to 2**64 - 1.
         image: the bytes of an image file.
-        vector: whether the labels are stored as a vector, which may have one value too.
+        vector: whether the labels are stored as a vector, which may have a single value.
     """
 
     labels: tuple[float, ...]
@@ -58,10 +58,10 @@ class ImageRecord:
 
 
 def frame_record(data: bytes) -> bytes:
-    """Return the parts that dmlc-core would write for a record's data.
+    """Return the framed bytes of a record, as dmlc-core writes them.
 
     Raises:
-        UsageError: 512 MiB or more, which the format cannot say.
+        UsageError: the data have 512 MiB or more, which the length field cannot hold.
     """
     if len(data) > MAX_RECORD_BYTES:
         raise UsageError(f"a record takes at most {MAX_RECORD_BYTES:,} bytes, got {len(data):,}")
@@ -84,19 +84,19 @@ def frame_record(data: bytes) -> bytes:
 
 
 def parse_record(read: Callable[[int, int], bytes], *, start: int, end: int, path: str) -> tuple[bytes, int]:
-    """Return the data of the record at byte `start`, and the byte after it.
+    """Return the data of the record at offset `start`, and the offset of the byte after it.
 
-    No data are asked of `read` that lie behind `end`, whatever the length fields claim.
+    No data beyond `end` are read, whatever the length fields claim.
 
     Args:
-        read: (byte, count) -> that many bytes of the file, or fewer if there are no more.
-        start: where the record begins.
-        end: where the file ends, or the part of it that may be read.
-        path: the file, for the message.
+        read: (offset, count) -> `count` bytes of the file, or fewer at its end.
+        start: offset of the record.
+        end: offset of the end of the file, or of the part of it that may be read.
+        path: the file, for the error message.
 
     Raises:
-        ImageError: no record begins there, its parts are out of order or exceed `end`, or it has 512 MiB or more; the
-            message names the byte.
+        ImageError: no record begins at `start`, its parts are out of order or exceed `end`, or it has 512 MiB or
+            more; the message names the byte.
     """
     parts: list[bytes] = []
     place, total = start, 0
@@ -124,15 +124,15 @@ def parse_record(read: Callable[[int, int], bytes], *, start: int, end: int, pat
 
 
 def parse_part(data: bytes, *, place: int, path: str) -> tuple[int, int]:
-    """Return the flag and length that begin a part.
+    """Return the flag and the length of a part.
 
     Args:
         data: the eight bytes at `place`, or more.
-        place: for the message.
-        path: for the message.
+        place: offset of the part, for the error message.
+        path: the file, for the error message.
 
     Raises:
-        ImageError: fewer bytes, or another magic.
+        ImageError: there are fewer than eight bytes, or they do not begin with the magic number.
     """
     if len(data) < PART.size:
         raise ImageError(path, f"byte {place:,}: {len(data)} bytes, too few for the start of a record: truncated")
@@ -149,11 +149,11 @@ def pack_image(record: ImageRecord) -> bytes:
     """Return the data of an image record.
 
     Raises:
-        UsageError: no label, several that are not to be a vector, or a number that its field cannot hold.
+        UsageError: there is no label, there are several although `vector` is False, or a field cannot hold its number.
     """
     labels = record.labels
     if not labels or (len(labels) > 1 and not record.vector):
-        raise UsageError(f"expected one label, or a label vector of one at least; got {len(labels)} labels")
+        raise UsageError(f"expected a single label, or a label vector that is not empty; got {len(labels)} labels")
     try:
         if not record.vector:
             return HEADER.pack(0, labels[0], record.id, record.id2) + record.image
@@ -164,15 +164,15 @@ def pack_image(record: ImageRecord) -> bytes:
 
 
 def unpack_image(data: bytes, *, start: int, path: str) -> ImageRecord:
-    """Return what a record's data hold, or as much of the image as there is of them.
+    """Return the image record in a record's data; of truncated data, the part of the image that is there.
 
     Args:
-        data: from `parse_record`.
-        start: the byte where the record begins, for the message.
-        path: the file, for the message.
+        data: data of a record, as `parse_record` returns them.
+        start: offset of the record, for the error message.
+        path: the file, for the error message.
 
     Raises:
-        ImageError: too short for the header or the label vector that it announces.
+        ImageError: the data are too short for the header or for its number of labels.
     """
     if len(data) < HEADER.size:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Image records -> a `.rec` file and its `.idx`, as MXNet writes and reads them."""
+"""Write image records to a `.rec` file and its `.idx`, as MXNet does."""
 
 import zlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ __all__ = ["RecordWriter", "write_records"]
 
 
 class RecordWriter:
-    """Appends records to an open file; `write_records` makes one.
+    """Appends records to open files; created by `write_records`.
 
     Args:
         records: the `.rec` file.
@@ -32,10 +32,10 @@ class RecordWriter:
         self._place = 0
 
     def write(self, record: ImageRecord) -> None:
-        """Append a record, whose key in the index is its number.
+        """Append a record; its key in the index is its number.
 
         Raises:
-            UsageError: more bytes or other labels than the format can hold.
+            UsageError: the format cannot hold the record's size, labels or ids.
         """
         data = pack_image(record)
         framed = frame_record(data)
@@ -47,13 +47,13 @@ class RecordWriter:
 
 @contextmanager
 def write_records(path: Path) -> Iterator[RecordWriter]:
-    """Yield a writer of `path` and of the `.idx` beside it; both appear when the block ends, or stay as they were.
+    """Yield a writer of `path` and of the `.idx` beside it; both are replaced when the `with` block ends, or unchanged.
 
-    Before that, every record is read back through the index and compared. The old index is removed before the file is
-    replaced, so that at no moment an index lies beside a file that is not its own.
+    Before they are replaced, every record is read back through the index and compared. The old index is removed before
+    the file is replaced, so there is never an index beside the file of another index.
 
     Raises:
-        DataError: no record was written, or one reads back differently.
+        DataError: no record was written, or a record reads back differently.
         OSError: the files cannot be written.
     """
     index = path.with_suffix(".idx")
@@ -73,4 +73,4 @@ def _compare(records: Path, index: Path, checksums: list[int], *, path: Path) ->
         for number, checksum in enumerate(checksums):
             same = same and zlib.crc32(reader.read(number)) == checksum
     if not same:
-        raise DataError(f"{path}: what was written reads back differently; check the disk, and write it again")
+        raise DataError(f"{path}: the written records read back differently; check the disk, and write the file again")

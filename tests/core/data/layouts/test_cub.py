@@ -83,13 +83,13 @@ def test_lists_that_disagree_are_refused_with_the_ids(cub_root: Path, name: str)
 
 def test_label_that_classes_txt_lacks_is_refused_with_the_ids(cub_root: Path) -> None:
     (cub_root / "image_class_labels.txt").write_text("3 0\n7 1\n10 5\n11 wren\n")
-    with pytest.raises(DataError, match=r"labels that classes\.txt does not have, at ids 7, 11$"):
+    with pytest.raises(DataError, match=r"labels that classes\.txt lacks, at ids 7, 11$"):
         open_cub(cub_root)
 
 
 def test_split_other_than_0_and_1_is_refused_with_the_ids(cub_root: Path) -> None:
     replace_in(cub_root / "train_test_split.txt", "7 0", "7 2")
-    with pytest.raises(DataError, match=r"expected 1 \(train\) or 0 \(test\), not so at ids 7$"):
+    with pytest.raises(DataError, match=r"expected 1 \(train\) or 0 \(test\); got other values at ids 7$"):
         open_cub(cub_root)
 
 
@@ -103,7 +103,7 @@ def test_damaged_line_is_refused_with_its_number(cub_root: Path, line: str) -> N
 
 def test_repeated_id_is_refused_with_its_line(cub_root: Path) -> None:
     replace_in(cub_root / "images.txt", "7 f/two.jpg", "3 f/two.jpg")
-    with pytest.raises(DataError, match=r"images\.txt, line 2: id 3 is there twice"):
+    with pytest.raises(DataError, match=r"images\.txt, line 2: id 3 is listed twice"):
         open_cub(cub_root)
 
 
@@ -136,7 +136,7 @@ def test_boxes_are_given_only_when_asked_for(cub_root: Path) -> None:
     assert [sample.box for sample in open_cub(cub_root, bbox=True).samples] == [(1.0, 2.0, 5.0, 4.0)] * 4
     (cub_root / "bounding_boxes.txt").unlink()
     assert len(open_cub(cub_root).samples) == 4
-    with pytest.raises(DataError, match=r"bounding_boxes\.txt: no such list; leave out the bounding boxes"):
+    with pytest.raises(DataError, match=r"bounding_boxes\.txt: no such list; open the data set without bounding boxes"):
         open_cub(cub_root, bbox=True)
 
 
@@ -149,7 +149,7 @@ def test_damaged_box_is_refused_with_its_id(cub_root: Path, box: str) -> None:
 
 def test_box_that_is_not_finite_is_refused(cub_root: Path) -> None:
     replace_in(cub_root / "bounding_boxes.txt", "10 1.0", "10 nan")
-    with pytest.raises(DataError, match="id 10: a box of finite numbers"):
+    with pytest.raises(DataError, match="id 10: expected finite numbers, got"):
         open_cub(cub_root, bbox=True)
 
 

@@ -59,5 +59,5 @@ def test_absent_root_is_refused(tmp_path: Path) -> None:
 
 
 def test_boxes_of_another_layout_than_cub_are_refused(cub_root: Path) -> None:
-    with pytest.raises(UsageError, match="bounding boxes come with CUB's layout alone; this is 'folder'"):
+    with pytest.raises(UsageError, match="only CUB's layout has bounding boxes; this is 'folder'"):
         open_dataset(cub_root / "images", bbox=True)

@@ -153,7 +153,7 @@ def header(count: int, label: float, rest: bytes = b"") -> bytes:
         (header(0, 2.0**24), "record 1 has the label 1.67772e+07; expected the number of a class"),
         (header(1, 0, struct.pack("<f", 1.5)), "record 1 has the label 1.5; expected the number of a class"),
         (header(1, 0, b"abc"), "1 labels do not fit into a record of 27 bytes"),
-        (header(2, 0, bytes(8)), "record 1 has a vector of 2 labels; one number is needed, the class of the image"),
+        (header(2, 0, bytes(8)), "record 1 has a vector of 2 labels; expected a single number, the class of the image"),
         (header(2**32 - 1, 0), "record 1 has a vector of 4,294,967,295 labels"),
         (frame_record(b"short"), "a record of 5 bytes, too short for an image record's 24"),
         (b"JUNKJUNK", "expected RecordIO's magic 0a23d7ce, found 4a554e4b: not RecordIO, or damaged"),
@@ -196,7 +196,8 @@ def test_index_that_lacks_a_record_is_refused(root: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_dataset(root)
     assert str(caught.value) == (
-        f"{root / 'train.rec'}: byte 80: a record that {index} lacks; remove the index, or make it anew"
+        f"{root / 'train.rec'}: byte 80: {index} lacks the record that begins here"
+        "; remove the index, which is optional, or write it again"
     )
 
 
@@ -206,7 +207,8 @@ def test_index_of_another_file_is_refused(root: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_dataset(root)
     assert str(caught.value) == (
-        f"{root / 'train.rec'}: byte 36: no record begins here, as {index} says; remove the index, or make it anew"
+        f"{root / 'train.rec'}: byte 36: {index} lists a record that does not begin here"
+        "; remove the index, which is optional, or write it again"
     )
 
 
@@ -253,7 +255,7 @@ def test_a_csv_can_list_records(root: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("test.rec#2,auk", r"list\.csv, line 2: .*test\.rec has 2 records, from 0 on; 2 is none of them"),
+        ("test.rec#2,auk", r"list\.csv, line 2: .*test\.rec has records 0 to 1; got 2"),
         ("absent.rec#0,auk", r"absent\.rec: no such file"),
         ("../set/test.rec#0,auk", r"list\.csv, line 2: the path .* must be relative and stay inside"),
     ],

@@ -146,14 +146,15 @@ def test_index_that_leaves_a_record_out_is_refused_where_it_shows(indexed: Path)
     with RecordReader(indexed) as reader, pytest.raises(DataError) as caught:
         reader.read(0)
     assert str(caught.value) == (
-        f"{indexed}: byte 0: the record ends at byte 16, by {index} at 40; remove the index, or make it anew"
+        f"{indexed}: byte 0: the record ends at byte 16, according to {index} at 40"
+        "; remove the index, which is optional, or write it again"
     )
 
 
 def test_index_into_the_midst_of_a_record_is_refused_where_it_shows(indexed: Path) -> None:
     indexed.with_suffix(".idx").write_text("0\t0\n1\t16\n2\t28\n3\t40\n4\t48\n")
     with RecordReader(indexed) as reader:
-        with pytest.raises(DataError, match=r"byte 16: the record ends at byte 40, by .* at 28"):
+        with pytest.raises(DataError, match=r"byte 16: the record ends at byte 40, according to .* at 28"):
             reader.read(1)
         with pytest.raises(ImageError, match="byte 28: expected the start of a record, found a part of kind 3"):
             reader.read(2)
@@ -162,7 +163,7 @@ def test_index_into_the_midst_of_a_record_is_refused_where_it_shows(indexed: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "an index without an entry; remove it, or make it anew"),
+        ("", "an index without an entry; remove it, or write it again"),
         ("\n \n", "an index without an entry"),
         ("0\t0\n1\n", ", line 2: expected `KEY BYTE`, got '1'"),
         ("0\t0\t0\n", ", line 1: expected `KEY BYTE`, got '0\\t0\\t0'"),
@@ -170,8 +171,8 @@ def test_index_into_the_midst_of_a_record_is_refused_where_it_shows(indexed: Pat
         ("zero\t0\n", ", line 1: expected `KEY BYTE`, got 'zero\\t0'"),
         ("0\t٤\n", ", line 1: expected `KEY BYTE`"),
         ("0\t" + "9" * 5000, ", line 1: expected `KEY BYTE`"),
-        ("0\t0\n0\t16\n", ", line 2: key 0 or byte 16 is there twice"),
-        ("0\t0\n1\t0\n", ", line 2: key 1 or byte 0 is there twice"),
+        ("0\t0\n0\t16\n", ", line 2: key 0 or byte 16 is listed twice"),
+        ("0\t0\n1\t0\n", ", line 2: key 1 or byte 0 is listed twice"),
         ("0\t0\n1\t18\n", ", line 2: no record can begin at byte 18 of a file of 156 bytes"),
         ("0\t0\n1\t152\n", ", line 2: no record can begin at byte 152 of a file of 156 bytes"),
         ("0\t99999996\n", ", line 1: no record can begin at byte 99,999,996 of a file of 156 bytes"),

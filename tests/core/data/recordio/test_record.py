@@ -182,7 +182,7 @@ def test_vector_of_one_label_is_not_a_single_label() -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (ImageRecord((), 0, 0, b""), "expected one label, or a label vector of one at least; got 0 labels"),
+        (ImageRecord((), 0, 0, b""), "expected a single label, or a label vector that is not empty; got 0 labels"),
         (ImageRecord((), 0, 0, b"", vector=True), "got 0 labels"),
         (ImageRecord((1.0, 2.0), 0, 0, b""), "got 2 labels"),
         (ImageRecord((1.0,), -1, 0, b""), "a record's labels are float32 and its ids uint64"),

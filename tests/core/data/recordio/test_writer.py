@@ -51,7 +51,7 @@ def test_no_record_is_no_file(tmp_path: Path) -> None:
 
 def test_what_reads_back_differently_does_not_appear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_writer, "frame_record", lambda data: b"\x0a\x23\xd7\xce\x04\0\0\0junk")
-    with pytest.raises(DataError, match=r"a\.rec: what was written reads back differently"):
+    with pytest.raises(DataError, match=r"a\.rec: the written records read back differently"):
         write(tmp_path / "a.rec")
     assert list(tmp_path.iterdir()) == []
 
