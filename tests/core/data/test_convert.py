@@ -24,7 +24,7 @@ SaveImage = Callable[..., Path]
 
 @pytest.fixture
 def root(tmp_path: Path, save_image: SaveImage) -> Path:
-    """Train: two auks, one wren; test: one of each; PNG and JPEG, none of them square."""
+    """Train: two auks, a wren; test: an auk, a wren; PNG and JPEG, no image square."""
     names = ["train/auk/a.png", "train/auk/b.jpg", "train/wren/a.jpg", "test/auk/c.jpg", "test/wren/b.png"]
     for seed, name in enumerate(names):
         save_image(tmp_path / "images" / name, seed=seed, size=(40 + seed, 20 + seed))

@@ -20,7 +20,7 @@ def test_each_class_is_divided_in_proportion() -> None:
     labels = [0, 1] * 100 + [0] * 20
     splits = assign_splits(labels, fractions=THIRDS, seed=0)
     for label, total in [(0, 120), (1, 100)]:
-        counted = Counter(split for one, split in zip(labels, splits, strict=True) if one == label)
+        counted = Counter(split for drawn, split in zip(labels, splits, strict=True) if drawn == label)
         assert counted == {split: round(total * share) for split, share in THIRDS.items()}
 
 

@@ -1,4 +1,4 @@
-"""Whole networks: parameter counts and multiply-adds of the published ones, shapes, heads, initial values, training."""
+"""Whole networks: published parameter counts and multiply-adds, shapes, heads, initial values, training."""
 
 import functools
 

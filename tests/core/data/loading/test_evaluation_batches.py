@@ -1,35 +1,19 @@
 """Evaluation batches: every sample once, in order, shared without loss."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from birdnet_cli.core.data import EvaluationBatches, Failure, LabelledBatch, Sample, Transform, decode_image
+from birdnet_cli.core.data import EvaluationBatches, Failure, Sample, Transform, decode_image
 from birdnet_cli.core.data.loading import labelled_batches as module
 from birdnet_cli.core.recipe import AugmentSettings, TransformSettings
-
-
-def content(batches: Sequence[LabelledBatch]) -> list[object]:
-    return [(one.images.tolist(), one.labels.tolist(), one.indices, one.failures) for one in batches]
-
-
-def labelled(samples: Sequence[Sample]) -> list[Sample]:
-    return [replace(sample, label=index % 3) for index, sample in enumerate(samples)]
-
-
-def damage(samples: Sequence[Sample], index: int) -> list[Sample]:
-    """Return the samples, of which one cannot be read."""
-    changed = list(samples)
-    changed[index] = replace(changed[index], path=Path("absent.jpg"))
-    return changed
+from tests.core.data.loading.batches import label_in_turn, labelled_content_of, lose_image
 
 
 def evaluation(samples: Sequence[Sample], **changes: object) -> EvaluationBatches:
     settings: dict[str, object] = {"transform": TransformSettings(image_size=16), "batch_size": 4, "workers": 0}
-    return EvaluationBatches(labelled(samples), **(settings | changes))  # type: ignore[arg-type]
+    return EvaluationBatches(label_in_turn(samples), **(settings | changes))  # type: ignore[arg-type]
 
 
 def test_evaluation_sees_every_image_once_in_order(samples: tuple[Sample, ...]) -> None:
@@ -47,7 +31,7 @@ def test_evaluation_sees_every_image_once_in_order(samples: tuple[Sample, ...]) 
 def test_evaluation_ignores_what_training_does_to_images(samples: tuple[Sample, ...]) -> None:
     augmenting = AugmentSettings(policy="level2", image_size=16, resize="crop")
     plain = TransformSettings(image_size=16, resize="crop")
-    assert content(list(evaluation(samples, transform=augmenting))) == content(
+    assert labelled_content_of(list(evaluation(samples, transform=augmenting))) == labelled_content_of(
         list(evaluation(samples, transform=plain))
     )
 
@@ -62,10 +46,10 @@ def test_evaluation_is_shared_without_padding(samples: tuple[Sample, ...], world
 
 @pytest.mark.parametrize("memory", [0, 2**20])
 def test_evaluation_can_be_repeated_and_names_what_failed_every_time(samples: tuple[Sample, ...], memory: int) -> None:
-    batches = evaluation(damage(samples, 5), memory=memory)
+    batches = evaluation(lose_image(samples, 5), memory=memory)
     next(iter(batches))
     first = list(batches)
-    assert content(list(batches)) == content(first)
+    assert labelled_content_of(list(batches)) == labelled_content_of(first)
     assert first[1].indices == [4, 6, 7]
     assert first[1].failures == [Failure(1, samples[5].name, "no such file")]
 

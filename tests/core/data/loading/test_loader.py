@@ -21,10 +21,6 @@ def load(samples: Sequence[Sample], batches: Sequence[Sequence[int]], *, workers
     return list(load_batches(samples, transform=TRANSFORM, batches=batches, workers=workers))
 
 
-def content(batches: list[Batch]) -> list[object]:
-    return [(one.indices, one.good, one.failures, one.digests, one.images.tolist()) for one in batches]
-
-
 def test_batches_come_in_the_order_asked_for_with_repeats(samples: tuple[Sample, ...]) -> None:
     batches = load(samples, [[3, 1], range(4, 7), [1]])
     assert [batch.indices for batch in batches] == [[3, 1], [4, 5, 6], [1]]

@@ -19,6 +19,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from birdnet_cli.core.data import Batch, Sample, Transform, load_batches
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.recipe import TransformSettings
+from tests.core.data.loading.batches import content_of
 
 TRANSFORM = Transform(TransformSettings(image_size=16))
 
@@ -27,23 +28,19 @@ def load(samples: Sequence[Sample], batches: Sequence[Sequence[int]], *, workers
     return list(load_batches(samples, transform=TRANSFORM, batches=batches, workers=workers))
 
 
-def content(batches: list[Batch]) -> list[object]:
-    return [(one.indices, one.good, one.failures, one.digests, one.images.tolist()) for one in batches]
-
-
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_result_does_not_depend_on_the_number_of_workers(samples: tuple[Sample, ...], workers: int) -> None:
     samples[2].path.write_bytes(b"text")
     order = [[5, 0, 2], [10], [], [2, 3, 4, 6], [1], [9, 8, 7]]
-    assert content(load(samples, order, workers=workers)) == content(load(samples, order))
+    assert content_of(load(samples, order, workers=workers)) == content_of(load(samples, order))
 
 
 def test_result_does_not_depend_on_how_processes_start(samples: tuple[Sample, ...]) -> None:
-    expected = content(load(samples, [[2, 1], [0]]))
+    expected = content_of(load(samples, [[2, 1], [0]]))
     before = multiprocessing.get_start_method()
     multiprocessing.set_start_method("spawn" if before != "spawn" else "fork", force=True)
     try:
-        assert content(load(samples, [[2, 1], [0]], workers=1)) == expected
+        assert content_of(load(samples, [[2, 1], [0]], workers=1)) == expected
     finally:
         multiprocessing.set_start_method(before, force=True)
 

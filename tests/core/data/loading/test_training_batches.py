@@ -1,8 +1,6 @@
 """Training batches: exact from any step, the same from memory and from files, shared without loss."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +8,6 @@ import torch
 from birdnet_cli.core.data import (
     Augmentation,
     Failure,
-    LabelledBatch,
     Sample,
     TrainingBatches,
     Transform,
@@ -21,30 +18,16 @@ from birdnet_cli.core.data.loading import training_batches as module
 from birdnet_cli.core.data.loading.decoded_images import DecodedImages
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import AugmentSettings
+from tests.core.data.loading.batches import label_in_turn, labelled_content_of, lose_image
 
 POLICIES = ("none", "basic", "cifar", "level1", "level2")
-
-
-def labelled(samples: Sequence[Sample]) -> list[Sample]:
-    return [replace(sample, label=index % 3) for index, sample in enumerate(samples)]
 
 
 def training(samples: Sequence[Sample], **changes: object) -> TrainingBatches:
     settings: dict[str, object] = {
         "transform": AugmentSettings(policy="basic", image_size=16), "batch_size": 4, "seed": 3, "workers": 0,
     }  # fmt: skip
-    return TrainingBatches(labelled(samples), **(settings | changes))  # type: ignore[arg-type]
-
-
-def content(batches: Sequence[LabelledBatch]) -> list[object]:
-    return [(one.images.tolist(), one.labels.tolist(), one.indices, one.failures) for one in batches]
-
-
-def damage(samples: Sequence[Sample], index: int) -> list[Sample]:
-    """Return the samples, of which one cannot be read."""
-    changed = list(samples)
-    changed[index] = replace(changed[index], path=Path("absent.jpg"))
-    return changed
+    return TrainingBatches(label_in_turn(samples), **(settings | changes))  # type: ignore[arg-type]
 
 
 def test_epoch_is_its_order_with_labels_and_augmented_images(samples: tuple[Sample, ...]) -> None:
@@ -64,28 +47,28 @@ def test_epoch_is_its_order_with_labels_and_augmented_images(samples: tuple[Samp
 @pytest.mark.parametrize("policy", POLICIES)
 def test_files_memory_and_processes_give_the_same_batches(samples: tuple[Sample, ...], policy: str) -> None:
     settings = AugmentSettings(policy=policy, image_size=16)  # type: ignore[arg-type]
-    bad = damage(samples, 4)
-    expected = content(list(training(bad, transform=settings).epoch(1)))
-    assert content(list(training(bad, transform=settings, memory=0).epoch(1))) == expected
-    assert content(list(training(bad, transform=settings, memory=0, workers=2).epoch(1))) == expected
-    assert content(list(training(bad, transform=settings, workers=2).epoch(1))) == expected
+    bad = lose_image(samples, 4)
+    expected = labelled_content_of(list(training(bad, transform=settings).epoch(1)))
+    assert labelled_content_of(list(training(bad, transform=settings, memory=0).epoch(1))) == expected
+    assert labelled_content_of(list(training(bad, transform=settings, memory=0, workers=2).epoch(1))) == expected
+    assert labelled_content_of(list(training(bad, transform=settings, workers=2).epoch(1))) == expected
 
 
 @pytest.mark.parametrize("memory", [0, 2**20])
 @pytest.mark.parametrize("start", [0, 1, 2, 3])
 def test_epoch_resumes_at_any_step(samples: tuple[Sample, ...], memory: int, start: int) -> None:
-    whole = content(list(training(samples, batch_size=3, memory=memory).epoch(2)))
-    rest = content(list(training(samples, batch_size=3, memory=memory).epoch(2, start_step=start)))
+    whole = labelled_content_of(list(training(samples, batch_size=3, memory=memory).epoch(2)))
+    rest = labelled_content_of(list(training(samples, batch_size=3, memory=memory).epoch(2, start_step=start)))
     assert len(whole) == 3
     assert rest == whole[start:]
 
 
 def test_epochs_and_seeds_differ_and_an_epoch_repeats(samples: tuple[Sample, ...]) -> None:
     batches = training(samples)
-    first = content(list(batches.epoch(0)))
-    assert content(list(batches.epoch(1))) != first
-    assert content(list(training(samples, seed=4).epoch(0))) != first
-    assert content(list(batches.epoch(0))) == first
+    first = labelled_content_of(list(batches.epoch(0)))
+    assert labelled_content_of(list(batches.epoch(1))) != first
+    assert labelled_content_of(list(training(samples, seed=4).epoch(0))) != first
+    assert labelled_content_of(list(batches.epoch(0))) == first
 
 
 @pytest.mark.parametrize("world_size", [2, 4])
@@ -106,7 +89,7 @@ def test_processes_together_see_what_one_sees(samples: tuple[Sample, ...], world
 @pytest.mark.parametrize("memory", [0, 2**20])
 def test_image_that_cannot_be_read_is_named_in_its_place(samples: tuple[Sample, ...], memory: int) -> None:
     order = epoch_order(11, seed=3, epoch=0).tolist()
-    (first, _) = training(damage(samples, order[2]), memory=memory).epoch(0)
+    (first, _) = training(lose_image(samples, order[2]), memory=memory).epoch(0)
     assert first.indices == [order[0], order[1], order[3]]
     assert first.labels.tolist() == [index % 3 for index in first.indices]
     assert len(first.images) == 3
@@ -141,7 +124,7 @@ def test_closed_epoch_can_be_begun_again(samples: tuple[Sample, ...]) -> None:
     iterator = batches.epoch(0)
     first = next(iterator)
     iterator.close()  # type: ignore[attr-defined]
-    assert content([next(batches.epoch(0))]) == content([first])
+    assert labelled_content_of([next(batches.epoch(0))]) == labelled_content_of([first])
 
 
 def test_fewer_images_than_a_batch_are_one_batch(samples: tuple[Sample, ...]) -> None:

@@ -7,25 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from birdnet_cli.core.data import (
     ImageRecord,
-    RecordReader,
-    Transform,
-    count_images,
-    decode_image,
     open_dataset,
     read_sample,
     write_records,
 )
 from birdnet_cli.core.data.dataset import RecordPlace
-from birdnet_cli.core.data.loading.decoded_images import DecodedImages
 from birdnet_cli.core.data.recordio.dataset import is_record_layout, record_samples, split_location
 from birdnet_cli.core.data.recordio.record import frame_record
 from birdnet_cli.core.errors import DataError
-from birdnet_cli.core.recipe import TransformSettings
 
 
 def write(path: Path, labels: Sequence[float], *, image: bytes = b"image") -> Path:
@@ -292,37 +285,3 @@ def test_records_are_samples_for_prediction(root: Path) -> None:
     assert list(record_samples(path, number=1)) == samples[1:]
     with pytest.raises(DataError, match=r"test\.rec: expected the number of a record, 0 to 1; got 2"):
         list(record_samples(path, number=2))
-
-
-def test_cifar10_has_its_images_and_labels(shared_data: Path) -> None:
-    dataset = open_dataset(shared_data / "cifar10")
-    assert dataset.format == "rec"
-    assert dataset.classes == (
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    )  # fmt: skip
-    assert count_images(dataset) == {"train": (5000,) * 10, "test": (1000,) * 10}
-    with RecordReader(shared_data / "cifar10" / "test.rec") as reader:
-        for sample in dataset.subset("test").samples[::997]:
-            assert sample.record is not None
-            assert reader.read(sample.record.number).endswith(read_sample(sample))
-            pixels = np.asarray(decode_image(read_sample(sample)))
-            assert pixels.shape == (32, 32, 3)
-            assert pixels.std() > 5
-
-
-@pytest.mark.parametrize(
-    ("split", "every"),
-    [
-        pytest.param("train", 1, marks=pytest.mark.slow),
-        pytest.param("test", 1, marks=pytest.mark.slow),
-        ("test", 10),
-    ],
-)
-def test_images_of_cifar10_decode(shared_data: Path, split: str, every: int) -> None:
-    samples = open_dataset(shared_data / "cifar10").subset(split).samples[::every]
-    decoded = DecodedImages(samples, transform=Transform(TransformSettings(image_size=32)), workers=2)
-    assert decoded.failures == {}
-    assert len(decoded.images) == (50_000 if split == "train" else 10_000) // every
-    means = decoded.images.flatten(1).float().mean(1)
-    assert 3 < means.min() < means.max() < 252
-    assert means.mean() == pytest.approx(120.7, abs=1 if every == 1 else 3)

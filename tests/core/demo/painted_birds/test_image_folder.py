@@ -32,12 +32,12 @@ def test_data_set_is_an_image_folder_of_splits_and_species(tmp_path: Path) -> No
 
 
 def test_data_set_is_the_same_to_the_byte_and_no_picture_comes_twice(tmp_path: Path) -> None:
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         write_painted_birds(tmp_path / name, images_per_class={"train": 1, "test": 1}, seed=5, size=64)
 
-    one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
-    assert one == two
-    assert len(set(one.values())) == len(one) == 2 * len(SPECIES)
+    first, second = files_of(tmp_path / "first"), files_of(tmp_path / "second")
+    assert first == second
+    assert len(set(first.values())) == len(first) == 2 * len(SPECIES)
 
 
 def test_existing_directory_is_refused_and_left_alone(tmp_path: Path) -> None:
