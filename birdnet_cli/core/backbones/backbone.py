@@ -1,4 +1,4 @@
-"""A pretrained network up to one layer: RGB images [N, 3, H, W] in 0..255 -> feature map [N, C, h, w]."""
+"""A pretrained network up to a layer: RGB images [N, 3, H, W] in 0..255 -> feature map [N, C, h, w]."""
 
 from collections.abc import Mapping
 from typing import Any

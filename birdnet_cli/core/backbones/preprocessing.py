@@ -20,8 +20,8 @@ class Preprocessing:
     """The formula `(channels * scale - mean) / std`, with the channels in the order that the weights expect.
 
     Attributes:
-        mean: one value per channel, in the weights' channel order, on the scale that `scale` gives.
-        std: one positive value per channel, in the weights' channel order.
+        mean: a value for each channel, in the weights' channel order, on the scale that `scale` gives.
+        std: a positive value for each channel, in the weights' channel order.
         scale: positive factor on pixel values 0..255.
         channel_order: `rgb`, or `bgr` for weights from Caffe.
 

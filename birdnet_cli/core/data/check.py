@@ -1,4 +1,4 @@
-"""Read every image of a data set once and report what would harm training: `ImageDataset` -> `DataReport`."""
+"""Read every image of a data set once and report faults that harm training: `ImageDataset` -> `DataReport`."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass

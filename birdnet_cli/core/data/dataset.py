@@ -84,7 +84,7 @@ class ListedImage:
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """Samples that share one class list.
+    """Samples that share a class list.
 
     Attributes:
         root: the folder that sample names are relative to.

@@ -14,7 +14,7 @@ __all__ = ["Light", "compute_shading", "draw_light", "grade_photograph", "paint_
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one scene.
+    """The light of a scene.
 
     Args:
         direction: unit vector towards the sun: x right, y down, z to the viewer.

@@ -56,7 +56,7 @@ class Pose:
         looks_back: whether the head faces the side opposite to the body's.
         turn: angle in radians by which the head turns towards the viewer.
         tail_angle: angle in radians by which the tail hangs below the body's axis.
-        unit: pixels of one body unit.
+        unit: length of a body unit in pixels.
         feet: points [2, 2] where the feet grip the perch, pixels.
         fluffed: factor on the depth of the belly, about 1.
     """
