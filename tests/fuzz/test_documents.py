@@ -19,7 +19,7 @@ from birdnet_cli.core.engine.extract import extract
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.evaluation import compare_evaluations, read_evaluation, serialise_evaluation
-from birdnet_cli.core.features.origin import find_samples, rebuild_describer
+from birdnet_cli.core.features.origin import find_samples, rebuild_extractor
 from birdnet_cli.core.model import load_model
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.textures import small_settings, write_textures
@@ -92,7 +92,7 @@ def test_a_cache_with_another_record_of_its_origin(work: Path, tmp_path: Path, a
         with FeatureCache.open(path) as cache:
             find_samples(cache, [0], work / "data")
             if attribute == "fingerprint":
-                rebuild_describer(cache, ["avg"], weights="none")
+                rebuild_extractor(cache, ["avg"], weights="none")
 
     with h5py.File(work / "a.h5") as file:
         document = json.loads(file.attrs[attribute])

@@ -88,13 +88,13 @@ def bench_extract(
 
 def _time_backbone(extraction: Extraction) -> float:
     """Return the seconds that the feature maps of the extraction's images take, once these are in memory."""
-    describer = extraction.describer
+    extractor = extraction.extractor
     batches = [batch.images for batch in extraction.load_batches([range(len(extraction.dataset.samples))])]
     with torch.inference_mode():
-        describer.feature_map(batches[0])
+        extractor.feature_map(batches[0])
         started = time.perf_counter()
         for images in batches:
-            describer.feature_map(images)
-        if describer.device.type == "cuda":
-            torch.cuda.synchronize(describer.device)
+            extractor.feature_map(images)
+        if extractor.device.type == "cuda":
+            torch.cuda.synchronize(extractor.device)
         return time.perf_counter() - started

@@ -137,7 +137,7 @@ def _cached_logits(
     with progress.stage("evaluate", total=len(readable), unit="images") as advance:
         for positions, block in cache.blocks(name, readable):
             with torch.inference_mode():
-                logits = model.head(torch.from_numpy(block).to(model.describer.device))
+                logits = model.head(torch.from_numpy(block).to(model.extractor.device))
             rows = readable[positions]
             yield _Scored(
                 logits, labels[torch.as_tensor(positions)], [cache.names[row] for row in rows], cache.sha256[rows]

@@ -17,8 +17,8 @@ from birdnet_cli.core.data import Sample, Transform, load_batches
 from birdnet_cli.core.data.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import CacheError, UsageError
 from birdnet_cli.core.features.cached_rows import choose_descriptor
-from birdnet_cli.core.features.extractor import Describer
-from birdnet_cli.core.features.origin import read_origin, rebuild_describer
+from birdnet_cli.core.features.extractor import FeatureExtractor
+from birdnet_cli.core.features.origin import read_origin, rebuild_extractor
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["Neighbor", "Neighborhood", "find_neighbors"]
@@ -104,13 +104,13 @@ def find_neighbors(
         if not len(rows):
             raise CacheError(f"{cache.path}: has no good image in {split or 'any split'}")
         origin = read_origin(cache)
-        describer = rebuild_describer(cache, [name], weights=weights, device=device)
+        extractor = rebuild_extractor(cache, [name], weights=weights, device=device)
         if origin.bbox:
             progress.note(f"{cache.path}: its images were cropped to bounding boxes; crop yours as closely")
         transform = Transform(origin.transform)
         images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))
         while samples := list(islice(images, WINDOW)):
-            described = _describe(samples, describer, transform)
+            described = _describe(samples, extractor, transform)
             similarities = _compare(described.queries, cache, name, rows, progress)
             for index, sample in enumerate(samples):
                 if index in described.reasons:
@@ -135,8 +135,8 @@ class _Described:
     reasons: dict[int, str]
 
 
-def _describe(samples: Sequence[Sample], describer: Describer, transform: Transform) -> _Described:
-    (pooling,) = describer.poolings.values()
+def _describe(samples: Sequence[Sample], extractor: FeatureExtractor, transform: Transform) -> _Described:
+    (pooling,) = extractor.poolings.values()
     queries = torch.zeros(len(samples), pooling.dim)
     digests = np.zeros((len(samples), 32), np.uint8)
     reasons: dict[int, str] = {}
@@ -146,7 +146,7 @@ def _describe(samples: Sequence[Sample], describer: Describer, transform: Transf
             digests[index] = np.frombuffer(batch.digests[position] or bytes(32), np.uint8)
         reasons |= {batch.indices[failure.position]: failure.reason for failure in batch.failures}
         if batch.good:
-            (values,) = describer(batch.images).values()
+            (values,) = extractor(batch.images).values()
             good = [batch.indices[position] for position in batch.good]
             queries[good] = torch.nn.functional.normalize(values.float().cpu())
     return _Described(queries, digests, reasons)

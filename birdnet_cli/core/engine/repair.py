@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.cache import DamagedRow, FeatureCache, replace_rows, verify_cache
 from birdnet_cli.core.data import Transform, load_batches
 from birdnet_cli.core.errors import CacheError
-from birdnet_cli.core.features.origin import find_samples, read_origin, rebuild_describer
+from birdnet_cli.core.features.origin import find_samples, read_origin, rebuild_extractor
 from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["find_damage", "repair_cache"]
@@ -37,7 +37,7 @@ def repair_cache(
         samples = find_samples(cache, rows, data)
         origin = read_origin(cache)
         device = str(origin.settings.get("device", "auto"))
-        describer = rebuild_describer(cache, list(cache.descriptors), weights=weights, device=device)
+        extractor = rebuild_extractor(cache, list(cache.descriptors), weights=weights, device=device)
         transform = Transform(origin.transform)
         failed = cache.status[rows] != 0
         sha256 = cache.sha256[rows]
@@ -53,7 +53,7 @@ def repair_cache(
                 reason = batch.failures[0].reason if batch.failures else "is another file than the one extracted"
                 raise CacheError(f"{path}: row {row} cannot be repaired: {samples[index].location}: {reason}")
             else:
-                values = {name: tensor[0].cpu().numpy() for name, tensor in describer(batch.images).items()}
+                values = {name: tensor[0].cpu().numpy() for name, tensor in extractor(batch.images).items()}
             for name, descriptor in values.items():
                 fresh[name][row] = descriptor
             advance(1)

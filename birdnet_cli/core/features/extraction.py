@@ -11,7 +11,7 @@ from birdnet_cli.core.cache import CachePlan, estimate_space
 from birdnet_cli.core.data import Batch, ImageDataset, Transform, cut_batches, load_batches
 from birdnet_cli.core.device import dtype_name, resolve_device
 from birdnet_cli.core.errors import DataError
-from birdnet_cli.core.features.extractor import Describer, build_poolings, requested_poolings, unselected
+from birdnet_cli.core.features.extractor import FeatureExtractor, build_poolings, requested_poolings, unselected
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.progress import Progress
 from birdnet_cli.core.provenance import public_source, software_versions
@@ -49,20 +49,20 @@ class Extraction:
         )
 
     @cached_property
-    def describer(self) -> Describer:
+    def extractor(self) -> FeatureExtractor:
         """The backbone with every pooling that the pass computes; built on first use."""
         settings = self.settings
         backbone = create_backbone(settings.backbone, layer=settings.layer, weights=self.weights)
         device = resolve_device(settings.device)
         poolings = build_poolings(self.computed, backbone)
-        return Describer(backbone, poolings, device=device, precision=settings.precision, flip=settings.flip)
+        return FeatureExtractor(backbone, poolings, device=device, precision=settings.precision, flip=settings.flip)
 
     @cached_property
     def plan(self) -> CachePlan:
         """Rows, descriptors and the fingerprint that a resumed extraction must match."""
         samples = self.dataset.samples
-        describer = self.describer
-        backbone = describer.backbone
+        extractor = self.extractor
+        backbone = extractor.backbone
         fingerprint: dict[str, Any] = {
             "data": self.dataset.fingerprint(),
             "backbone": backbone.name,
@@ -71,7 +71,7 @@ class Extraction:
             "preprocessing": backbone.preprocessing.to_json(),
             "transform": self.transform.settings.model_dump(),
             "flip": self.settings.flip,
-            "precision": dtype_name(describer.dtype),
+            "precision": dtype_name(extractor.dtype),
             "descriptors": sorted(self.requested),
         }
         if any(one.reduce is not None for one in self.computed.values()):
@@ -81,7 +81,7 @@ class Extraction:
             labels=tuple(sample.label for sample in samples),
             splits=tuple(sample.split for sample in samples),
             classes=self.dataset.classes,
-            descriptors={name: pooling.dim for name, pooling in describer.poolings.items()},
+            descriptors={name: pooling.dim for name, pooling in extractor.poolings.items()},
             dtype=self.settings.dtype,
             fingerprint=fingerprint,
             provenance={

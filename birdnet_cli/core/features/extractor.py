@@ -16,10 +16,10 @@ from birdnet_cli.core.poolings import (
 )
 from birdnet_cli.core.recipe import ExtractSettings, PoolingSettings
 
-__all__ = ["Describer", "build_poolings", "load_poolings", "pooling_states", "requested_poolings", "unselected"]
+__all__ = ["FeatureExtractor", "build_poolings", "load_poolings", "pooling_states", "requested_poolings", "unselected"]
 
 
-class Describer:
+class FeatureExtractor:
     """A frozen backbone with its poolings on one device.
 
     Args:
@@ -104,17 +104,17 @@ def _require(requested: list[PoolingSettings], names: set[str], flag: str) -> No
         raise UsageError(f"{flag} applies to {' and '.join(sorted(names))} poolings; --pooling has none")
 
 
-def pooling_states(describer: Describer) -> State:
+def pooling_states(extractor: FeatureExtractor) -> State:
     """Return descriptor -> tensor name -> array of everything that its poolings were fitted to or drew."""
     return {
         name: {key: tensor.cpu().numpy() for key, tensor in pooling.state_dict().items()}
-        for name, pooling in describer.poolings.items()
+        for name, pooling in extractor.poolings.items()
         if pooling.state_dict()
     }
 
 
-def load_poolings(describer: Describer, state: State) -> None:
+def load_poolings(extractor: FeatureExtractor, state: State) -> None:
     """Give poolings what `pooling_states` returned."""
     for name, tensors in state.items():
-        if name in describer.poolings:
-            describer.poolings[name].load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
+        if name in extractor.poolings:
+            extractor.poolings[name].load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})

@@ -8,31 +8,31 @@ import torch
 from birdnet_cli.core.cache import Parts
 from birdnet_cli.core.data import Batch
 from birdnet_cli.core.errors import DataError
-from birdnet_cli.core.features.extractor import Describer, unselected
+from birdnet_cli.core.features.extractor import FeatureExtractor, unselected
 from birdnet_cli.core.poolings import PcaAccumulator, VarianceAccumulator, pooling_name
 from birdnet_cli.core.recipe import PoolingSettings
 
 __all__ = ["fit_reductions", "select_components"]
 
 
-def fit_reductions(describer: Describer, batches: Iterable[Batch]) -> None:
+def fit_reductions(extractor: FeatureExtractor, batches: Iterable[Batch]) -> None:
     """Fit the PCA of every pooling that reduces channels on the positions of training images.
 
     Args:
-        describer: its poolings take the fit.
+        extractor: its poolings take the fit.
         batches: training images.
 
     Raises:
         DataError: no image could be read.
     """
-    accumulator = PcaAccumulator(describer.backbone.channels)
+    accumulator = PcaAccumulator(extractor.backbone.channels)
     with torch.inference_mode():
         for batch in batches:
             if batch.good:
-                accumulator.update(describer.feature_map(batch.images))
+                accumulator.update(extractor.feature_map(batch.images))
     if accumulator.count == 0:
         raise DataError("the 1x1 reduction is fitted on training images, and none could be read")
-    for pooling in describer.poolings.values():
+    for pooling in extractor.poolings.values():
         if pooling.reduction is not None:
             pooling.reduction.load(*accumulator.fit(len(pooling.reduction.bias)))
 

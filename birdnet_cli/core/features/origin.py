@@ -13,11 +13,11 @@ from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.errors import CacheError, ModelFileError
-from birdnet_cli.core.features.extractor import Describer, build_poolings
+from birdnet_cli.core.features.extractor import FeatureExtractor, build_poolings
 from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.recipe import TransformSettings
 
-__all__ = ["CacheOrigin", "find_samples", "read_origin", "rebuild_backbone", "rebuild_describer"]
+__all__ = ["CacheOrigin", "find_samples", "read_origin", "rebuild_backbone", "rebuild_extractor"]
 
 
 class CacheOrigin(BaseModel):
@@ -104,9 +104,9 @@ def rebuild_backbone(cache: FeatureCache, *, weights: str = "auto") -> Backbone:
     return create_backbone(origin.backbone, layer=origin.layer, weights=found, preprocessing=preprocessing)
 
 
-def rebuild_describer(
+def rebuild_extractor(
     cache: FeatureCache, names: Sequence[str], *, weights: str = "auto", device: str = "auto"
-) -> Describer:
+) -> FeatureExtractor:
     """Return what computes some of a cache's descriptors as the extraction did.
 
     Args:
@@ -123,7 +123,7 @@ def rebuild_describer(
     poolings = build_poolings({name: parse_pooling(name) for name in names}, backbone)
     for name, pooling in poolings.items():
         pooling.load_state_dict({key: torch.from_numpy(value) for key, value in cache.state(name).items()})
-    return Describer(
+    return FeatureExtractor(
         backbone,
         poolings,
         device=resolve_device(device),

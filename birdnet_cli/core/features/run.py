@@ -76,7 +76,7 @@ def run_extraction(
     """
     progress = progress or SilentProgress()
     started = time.monotonic()
-    backbone = extraction.describer.backbone
+    backbone = extraction.extractor.backbone
     weights = extraction.weights
     progress.note(f"{backbone.name} {backbone.layer}: weights from {weights.source}, sha256 {weights.sha256}")
     parts = Parts.open(extraction.output, extraction.plan, overwrite=overwrite, resume=resume)
@@ -106,14 +106,14 @@ def run_extraction(
 def _fit(extraction: Extraction, parts: Parts, progress: Progress) -> None:
     state = parts.load_state()
     if state:
-        load_poolings(extraction.describer, state)
+        load_poolings(extraction.extractor, state)
         return
     if any(one.reduce is not None for one in extraction.computed.values()):
         rows = extraction.fit_rows()
         with progress.stage("fit the 1x1 reduction", total=len(rows), unit="images") as advance:
             batches = extraction.load_batches([rows])
-            fit_reductions(extraction.describer, _followed(batches, advance))
-    parts.save_state(pooling_states(extraction.describer))
+            fit_reductions(extraction.extractor, _followed(batches, advance))
+    parts.save_state(pooling_states(extraction.extractor))
 
 
 def _run_here(extraction: Extraction, parts: Parts, *, allowed: int | None, progress: Progress) -> None:

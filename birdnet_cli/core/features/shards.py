@@ -57,7 +57,7 @@ def write_shards(extraction: Extraction, parts: Parts, shards: Sequence[int], *,
                 failures.append(f"{failure.name}: {failure.reason}")
             if batch.good:
                 places = done + np.array(batch.good)
-                for name, descriptors in extraction.describer(batch.images).items():
+                for name, descriptors in extraction.extractor(batch.images).items():
                     features[name][places] = descriptors.cpu().numpy()
             digests = np.frombuffer(b"".join(batch.digests), np.uint8)
             sha256[done : done + len(batch.indices)] = digests.reshape(-1, 32)
@@ -123,6 +123,6 @@ def _work(
         settings = settings.model_copy(update={"device": f"cuda:{rank % torch.cuda.device_count()}"})
     extraction = Extraction(dataset, output, settings=settings)
     parts = Parts.attach(output)
-    load_poolings(extraction.describer, parts.load_state())
+    load_poolings(extraction.extractor, parts.load_state())
     for _ in write_shards(extraction, parts, missing[rank::nproc], allowed=allowed):
         pass

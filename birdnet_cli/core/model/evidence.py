@@ -57,16 +57,16 @@ def explain_logits(model: Model, images: Tensor, *, labels: Sequence[int], versu
     Returns:
         Tensor[N, h, w], float32, on the model's device; with the bias of `logit_biases` its sum is the logit.
     """
-    feature_map = model.describer.feature_map(images)
+    feature_map = model.extractor.feature_map(images)
     if not isinstance(model.head, LinearHead):
         return _explain_average(model, feature_map, labels, versus)
-    (pooling,) = model.describer.poolings.values()
+    (pooling,) = model.extractor.poolings.values()
     weight = model.head.weight[list(labels)]  # [N, D]
     if versus is not None:
         weight = weight - model.head.weight[versus]
     evidence = divide_evidence(pooling, feature_map, weight)
-    if model.describer.flip:
-        mirrored = divide_evidence(pooling, model.describer.feature_map(images.flip(-1)), weight)
+    if model.extractor.flip:
+        mirrored = divide_evidence(pooling, model.extractor.feature_map(images.flip(-1)), weight)
         evidence = (evidence + mirrored.flip(-1)) / 2
     return evidence
 
@@ -79,7 +79,7 @@ def logit_biases(model: Model) -> Tensor:
     """
     if isinstance(model.head, LinearHead):
         return model.head.bias.cpu()
-    nothing = torch.zeros(1, model.describer.backbone.channels, 1, 1, device=model.describer.device)
+    nothing = torch.zeros(1, model.extractor.backbone.channels, 1, 1, device=model.extractor.device)
     biases: Tensor = model.head(nothing)[0]
     return biases.float().cpu()
 

@@ -30,5 +30,5 @@ def describe_model(model: Model) -> dict[str, Any]:
         "dimensions": model.head.weight.shape[1] if isinstance(model.head, LinearHead) else None,
         "head": description.head | {"temperature": float(model.head.temperature)},
         "provenance": description.provenance,
-        "evaluated_with": software_versions() | {"precision": dtype_name(model.describer.dtype)},
+        "evaluated_with": software_versions() | {"precision": dtype_name(model.extractor.dtype)},
     }

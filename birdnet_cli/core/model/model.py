@@ -14,7 +14,7 @@ from birdnet_cli.core.backbones.recorded_weights import find_recorded_weights
 from birdnet_cli.core.data import Batch, Sample, Transform
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.errors import FbnError, ModelFileError
-from birdnet_cli.core.features.extractor import Describer
+from birdnet_cli.core.features.extractor import FeatureExtractor
 from birdnet_cli.core.model.description import ModelDescription
 from birdnet_cli.core.model.file import hash_model_file, read_model_file
 from birdnet_cli.core.model.modules import Head, create_model_parts, create_trunk
@@ -52,7 +52,7 @@ class Model:
     Args:
         name: the file's name, repeated in every row.
         description: its header.
-        describer: backbone and pooling.
+        extractor: backbone and pooling.
         head: descriptor [N, D], or feature map [N, C, h, w], -> logits [N, K].
         path: the file, where there is one.
     """
@@ -61,7 +61,7 @@ class Model:
         self,
         name: str,
         description: ModelDescription,
-        describer: Describer,
+        extractor: FeatureExtractor,
         head: Head,
         *,
         path: Path | None = None,
@@ -69,7 +69,7 @@ class Model:
         self.name = name
         self.path = path
         self.description = description
-        self.describer = describer
+        self.extractor = extractor
         self.head = head
         self.transform = Transform(description.transform)
 
@@ -82,9 +82,9 @@ class Model:
     def logits(self, images: Tensor) -> Tensor:
         """Return logits [N, K] of transformed uint8 images [N, 3, H, W]."""
         if self.description.pooling is None:
-            features = self.describer.feature_map(images)
+            features = self.extractor.feature_map(images)
         else:
-            (features,) = self.describer(images).values()
+            (features,) = self.extractor(images).values()
         result: Tensor = self.head(features)
         return result
 
@@ -147,8 +147,8 @@ def load_model(
     for part in poolings.values():
         _load_state(path, "pooling", part, tensors["pooling"])
     _load_state(path, "head", head, tensors["head"])
-    describer = Describer(backbone, poolings, device=target, precision=precision, flip=description.flip)
-    return Model(path.name, description, describer, head.to(target).eval(), path=path)
+    extractor = FeatureExtractor(backbone, poolings, device=target, precision=precision, flip=description.flip)
+    return Model(path.name, description, extractor, head.to(target).eval(), path=path)
 
 
 def _load_state(path: Path, group: str, module: torch.nn.Module, state: dict[str, Tensor]) -> None:

@@ -161,5 +161,5 @@ def test_a_model_says_where_it_comes_from(model: Model, model_file: Path) -> Non
 
 
 def test_a_model_that_is_no_file_has_no_hash(model: Model) -> None:
-    built = Model(model.name, model.description, model.describer, model.head)
+    built = Model(model.name, model.description, model.extractor, model.head)
     assert describe_model(built)["sha256"] is None

@@ -49,7 +49,7 @@ def test_a_cached_descriptor_is_that_of_the_image_alone(extracted: ExtractReport
     with FeatureCache.open(extracted.output) as cache:
         row = 17
         image = transform(decode_image(textures / cache.names[row]))
-        for name, expected in extraction.describer(image[None]).items():
+        for name, expected in extraction.extractor(image[None]).items():
             ((_, stored),) = cache.blocks(name, np.array([row]))
             np.testing.assert_allclose(stored[0], expected[0].numpy(), rtol=2e-3, atol=1e-4, err_msg=name)
 
@@ -141,9 +141,9 @@ def test_flip_averages_with_the_mirrored_image(textures: Path) -> None:
     plain = prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="bilinear"))
     flipped = prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="bilinear", flip=True))
     image = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    expected = (plain.describer(image)["bilinear"] + plain.describer(image.flip(-1))["bilinear"]) / 2
-    torch.testing.assert_close(flipped.describer(image)["bilinear"], expected)
-    assert not torch.equal(expected, plain.describer(image)["bilinear"])
+    expected = (plain.extractor(image)["bilinear"] + plain.extractor(image.flip(-1))["bilinear"]) / 2
+    torch.testing.assert_close(flipped.extractor(image)["bilinear"], expected)
+    assert not torch.equal(expected, plain.extractor(image)["bilinear"])
 
 
 def test_reduce_and_select_modify_the_poolings_they_apply_to(textures: Path) -> None:

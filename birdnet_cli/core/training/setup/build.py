@@ -108,7 +108,7 @@ def _start_from(
     path: str, settings: FinetuneSettings, classes: tuple[str, ...], transform: TransformSettings, *, dtype: torch.dtype
 ) -> Assembled:
     model = load_model(path, device="cpu", precision="float32", weights=settings.weights)
-    backbone, about = model.describer.backbone, model.description.backbone | {"embedded": True}
+    backbone, about = model.extractor.backbone, model.description.backbone | {"embedded": True}
     provenance = {"init_from": Path(path).name, "weights_sha256": about["weights_sha256"]}
     if not settings.init_head:
         head = describe_head(settings)
@@ -124,7 +124,7 @@ def _start_from(
         _head_of(model.description),
         {"started_from": provenance},
     )
-    pooling = next(iter(model.describer.poolings.values()), None)
+    pooling = next(iter(model.extractor.poolings.values()), None)
     if isinstance(model.head, CalibratedMapHead):
         return Assembled(Classifier(backbone, pooling, model.head, dtype=dtype), description)
     trainable = TrainableHead(model.head.weight.shape[1], len(classes))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from birdnet_cli.core.data import Batch, Sample, Transform, cut_batches, load_batches
-from birdnet_cli.core.features.extractor import Describer
+from birdnet_cli.core.features.extractor import FeatureExtractor
 from birdnet_cli.core.features.fit_poolings import fit_reductions
 from birdnet_cli.core.heads import fit_temperature
 from birdnet_cli.core.recipe import FinetuneSettings, TransformSettings
@@ -62,12 +62,12 @@ def fit_reduction(
     if classifier.pooling is None or reduction is None or reduction.fitted:
         return
     if processes.writes:
-        describer = Describer(
+        extractor = FeatureExtractor(
             classifier.backbone, {"": classifier.pooling}, device=processes.device, precision="float32", flip=False
         )
         title = "fit the 1x1 reduction"
         fit_reductions(
-            describer,
+            extractor,
             load_fit_images(samples, most=REDUCTION_IMAGES, settings=settings, progress=progress, title=title),
         )
     weight, bias = reduction.weight.detach().clone(), reduction.bias.detach().clone()
