@@ -1,6 +1,7 @@
-"""One extraction, prepared: the images, the backbone with its poolings, and the plan that a resumed run must match."""
+"""One extraction, prepared: its images, its feature extractor, and the plan that a resumed run must match."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,28 +11,50 @@ from birdnet_cli.core.backbones.recorded_weights import find_weights
 from birdnet_cli.core.cache import CachePlan, estimate_space
 from birdnet_cli.core.data import Batch, ImageDataset, Transform, cut_batches, load_batches
 from birdnet_cli.core.device import dtype_name, resolve_device
-from birdnet_cli.core.errors import DataError
-from birdnet_cli.core.features.extractor import FeatureExtractor, build_poolings, requested_poolings, unselected
-from birdnet_cli.core.poolings import pooling_name
+from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.features.extractor import FeatureExtractor
+from birdnet_cli.core.poolings import parse_pooling, pooling_name
 from birdnet_cli.core.progress import Progress
 from birdnet_cli.core.provenance import public_source, software_versions
-from birdnet_cli.core.recipe import ExtractSettings, TransformSettings
+from birdnet_cli.core.recipe import ExtractSettings, PoolingSettings, TransformSettings
 
-__all__ = ["Extraction"]
+__all__ = ["ComponentSelection", "Extraction"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSelection:
+    """A descriptor made of the components of another descriptor that vary most over the training split.
+
+    Attributes:
+        source: name of the full descriptor.
+        count: number of components to keep.
+    """
+
+    source: str
+    count: int
 
 
 class Extraction:
-    """What one extraction computes and how.
+    """The description of one extraction: what it computes, from which images, and how.
 
     Args:
-        dataset: the images; every one of its splits is extracted.
+        dataset: the images; all its splits are extracted.
         output: the cache to write.
         settings: everything that decides the numbers.
         progress: follows a download of weights.
 
+    Attributes:
+        transform: turns an image into the backbone's input.
+        requested: descriptor name -> settings, for the finished cache.
+        computed: descriptor name -> settings, for the pass over the images; a selection's full descriptor is computed
+            in place of the selection.
+        selections: descriptor name -> the selection that makes it from a computed descriptor.
+        weights: the backbone's weights.
+
     Raises:
-        UnknownNameError, UsageError: settings that name nothing or contradict each other.
-        WeightsError: no backbone weights are to be found.
+        UnknownNameError: no such backbone or pooling.
+        UsageError: settings that contradict each other.
+        WeightsError: the backbone's weights are not found.
     """
 
     def __init__(
@@ -41,9 +64,15 @@ class Extraction:
         self.output = output
         self.settings = settings
         self.transform = Transform(TransformSettings(image_size=settings.image_size, resize=settings.resize))
-        self.requested = requested_poolings(settings)
-        full = [unselected(one) for one in self.requested.values()]
-        self.computed = {pooling_name(one): one for one in full}
+        self.requested = _requested_poolings(settings)
+        self.computed: dict[str, PoolingSettings] = {}
+        self.selections: dict[str, ComponentSelection] = {}
+        for name, pooling in self.requested.items():
+            full = pooling.model_copy(update={"select": None})
+            source = pooling_name(full)
+            self.computed[source] = full
+            if pooling.select is not None:
+                self.selections[name] = ComponentSelection(source, pooling.select)
         self.weights = find_weights(
             settings.backbone, settings.weights, preprocessing=settings.preprocessing, progress=progress
         )
@@ -54,8 +83,9 @@ class Extraction:
         settings = self.settings
         backbone = create_backbone(settings.backbone, layer=settings.layer, weights=self.weights)
         device = resolve_device(settings.device)
-        poolings = build_poolings(self.computed, backbone)
-        return FeatureExtractor(backbone, poolings, device=device, precision=settings.precision, flip=settings.flip)
+        return FeatureExtractor.create(
+            backbone, self.computed, device=device, precision=settings.precision, flip=settings.flip
+        )
 
     @cached_property
     def plan(self) -> CachePlan:
@@ -74,7 +104,7 @@ class Extraction:
             "precision": dtype_name(extractor.dtype),
             "descriptors": sorted(self.requested),
         }
-        if any(one.reduce is not None for one in self.computed.values()):
+        if self.needs_fit:
             fingerprint["fit_images"] = self.settings.fit_images
         return CachePlan(
             names=tuple(sample.name for sample in samples),
@@ -92,18 +122,24 @@ class Extraction:
             },
         )
 
+    @property
+    def needs_fit(self) -> bool:
+        """Whether a pooling reduces channels, which is fitted on training images before the pass."""
+        return any(pooling.reduce is not None for pooling in self.computed.values())
+
+    @property
+    def final_dims(self) -> dict[str, int]:
+        """Descriptor name -> D of the finished cache, in the order asked for."""
+        return {name: pooling.select or self.plan.descriptors[name] for name, pooling in self.requested.items()}
+
     def estimate(self) -> str:
         """Return what would be written, and how large it is, for `--dry-run`."""
-        sizes = estimate_space(self.plan, final=self.final_dims())
-        dims = ", ".join(f"{name} ({dim:,})" for name, dim in self.final_dims().items())
+        sizes = estimate_space(self.plan, final=self.final_dims)
+        dims = ", ".join(f"{name} ({dim:,})" for name, dim in self.final_dims.items())
         return (
             f"{self.output}: {self.plan.rows:,} images; {dims}; {sizes.final / 1e6:,.1f} MB finished, "
             f"{sizes.peak / 1e6:,.1f} MB free space needed while writing"
         )
-
-    def final_dims(self) -> dict[str, int]:
-        """Return descriptor name -> D of the finished cache, in the order asked for."""
-        return {name: one.select or self.plan.descriptors[name] for name, one in self.requested.items()}
 
     def load_batches(self, ranges: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Yield the images of each range of rows in batches of `settings.batch_size` that do not cross ranges."""
@@ -123,3 +159,25 @@ class Extraction:
             raise DataError(f"{self.dataset.root}: a 1x1 reduction is fitted on the training split, which is left out")
         count = min(self.settings.fit_images, len(train))
         return [train[index * len(train) // count] for index in range(count)]
+
+
+def _requested_poolings(settings: ExtractSettings) -> dict[str, PoolingSettings]:
+    """Return canonical descriptor name -> settings of every descriptor that the finished cache shall hold."""
+    poolings = [parse_pooling(text) for text in settings.pooling]
+    if settings.reduce is not None:
+        poolings = _with_default(poolings, {"bilinear", "compact"}, "reduce", settings.reduce)
+    if settings.select is not None:
+        poolings = _with_default(poolings, {"bilinear"}, "select", int(settings.select.removeprefix("variance:")))
+    return {pooling_name(pooling): pooling for pooling in poolings}
+
+
+def _with_default(poolings: list[PoolingSettings], names: set[str], option: str, value: int) -> list[PoolingSettings]:
+    """Set `option` on each pooling of these names that does not set it itself."""
+    if not any(pooling.name in names for pooling in poolings):
+        raise UsageError(f"--{option} applies to {' and '.join(sorted(names))} poolings; --pooling has none")
+    return [
+        pooling.model_copy(update={option: value})
+        if pooling.name in names and getattr(pooling, option) is None
+        else pooling
+        for pooling in poolings
+    ]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from birdnet_cli.core.backbones import Backbone, Preprocessing, create_backbone
@@ -13,7 +12,7 @@ from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.errors import CacheError, ModelFileError
-from birdnet_cli.core.features.extractor import FeatureExtractor, build_poolings
+from birdnet_cli.core.features.extractor import FeatureExtractor
 from birdnet_cli.core.poolings import parse_pooling
 from birdnet_cli.core.recipe import TransformSettings
 
@@ -120,13 +119,12 @@ def rebuild_extractor(
     """
     origin = read_origin(cache)
     backbone = rebuild_backbone(cache, weights=weights)
-    poolings = build_poolings({name: parse_pooling(name) for name in names}, backbone)
-    for name, pooling in poolings.items():
-        pooling.load_state_dict({key: torch.from_numpy(value) for key, value in cache.state(name).items()})
-    return FeatureExtractor(
+    extractor = FeatureExtractor.create(
         backbone,
-        poolings,
+        {name: parse_pooling(name) for name in names},
         device=resolve_device(device),
         precision=origin.precision,
         flip=origin.flip,
     )
+    extractor.load_state({name: cache.state(name) for name in names})
+    return extractor

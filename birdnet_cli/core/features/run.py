@@ -1,35 +1,35 @@
-"""An extraction, from start to finished cache: fits, missing shards, selections, one file."""
+"""An extraction, from start to finished cache: fit or load, missing shards, component selections, one file."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from birdnet_cli.core.cache import FeatureCache, Parts, consolidate
-from birdnet_cli.core.data import Batch
-from birdnet_cli.core.features.extraction import Extraction
-from birdnet_cli.core.features.extractor import load_poolings, pooling_states
-from birdnet_cli.core.features.fit_poolings import fit_reductions, select_components
-from birdnet_cli.core.features.shards import run_workers, write_shards
-from birdnet_cli.core.progress import Advance, Progress, SilentProgress
+from birdnet_cli.core.errors import DataError
+from birdnet_cli.core.features.extraction import ComponentSelection, Extraction
+from birdnet_cli.core.features.shards import write_missing_shards
+from birdnet_cli.core.poolings import VarianceAccumulator
+from birdnet_cli.core.progress import Progress, SilentProgress
 
-__all__ = ["ExtractReport", "run_extraction"]
+__all__ = ["ExtractReport", "run_extraction", "select_components"]
 
 
 @dataclass(frozen=True)
 class ExtractReport:
-    """What an extraction wrote.
+    """The result of an extraction.
 
     Attributes:
         output: the finished cache.
-        rows: images listed, failed ones included.
+        rows: images listed, failed images included.
         descriptors: descriptor name -> D.
         failures: `name: reason` of every image that could not be read.
-        seconds: wall time of this run; an earlier, interrupted one is not counted.
+        seconds: wall time of this run, without that of an earlier, interrupted run.
     """
 
     output: Path
@@ -39,7 +39,7 @@ class ExtractReport:
     seconds: float
 
     def summary(self) -> str:
-        """Return one line for people."""
+        """Return a line for people."""
         dims = ", ".join(f"{name} ({dim:,})" for name, dim in self.descriptors.items())
         return (
             f"{self.output}: {self.rows - len(self.failures):,} of {self.rows:,} images; {dims}; {self.seconds:.1f} s"
@@ -60,11 +60,11 @@ def run_extraction(
     """Write the cache; finished shards of an interrupted run with the same settings are kept.
 
     Args:
-        extraction: what to compute.
+        extraction: the images, the extractor and the plan.
         resume: False starts afresh.
         overwrite: replace a finished cache.
-        on_error: `fail` stops at the first shard with an image that cannot be read; `skip` lists it.
-        max_errors: with `skip`, stop beyond this many; None is no limit.
+        on_error: `fail` stops at the first shard with an image that cannot be read; `skip` lists the image.
+        max_errors: with `skip`, stop beyond this many failed images; None is no limit.
         compress: compress the finished file.
         nproc: processes; with CUDA each has a device of its own, on the CPU they share the cores.
         progress: follows the work.
@@ -86,15 +86,12 @@ def run_extraction(
         with parts:
             for notice in parts.notices:
                 progress.note(notice)
-            parts.require_space(extraction.final_dims())
-            _fit(extraction, parts, progress)
+            parts.require_space(extraction.final_dims)
+            _load_or_fit(extraction, parts, progress)
             allowed = 0 if on_error == "fail" else max_errors
-            if nproc > 1:
-                run_workers(extraction, parts, nproc=nproc, allowed=allowed, progress=progress)
-            else:
-                _run_here(extraction, parts, allowed=allowed, progress=progress)
-            derived = select_components(parts, extraction.requested)
-            _save_derived_states(parts, derived)
+            write_missing_shards(extraction, parts, nproc=nproc, allowed=allowed, progress=progress)
+            derived = select_components(parts, extraction.selections)
+            _save_selection_states(parts, derived)
             keep = [name for name in extraction.requested if name in extraction.computed]
             consolidate(parts, derived=derived, keep=keep, compress=compress)
     with FeatureCache.open(extraction.output) as cache:
@@ -103,36 +100,54 @@ def run_extraction(
         return ExtractReport(extraction.output, cache.rows, dict(cache.descriptors), failures, seconds)
 
 
-def _fit(extraction: Extraction, parts: Parts, progress: Progress) -> None:
+def select_components(
+    parts: Parts, selections: Mapping[str, ComponentSelection]
+) -> dict[str, tuple[str, NDArray[np.int64]]]:
+    """Choose the components that vary most over the readable training images.
+
+    Args:
+        parts: an extraction without missing shards.
+        selections: descriptor name -> what it selects.
+
+    Returns:
+        Descriptor name -> name of the full descriptor, and ascending column indices [m].
+
+    Raises:
+        DataError: fewer than two training images could be read.
+        UsageError: more components asked for than there are.
+    """
+    train = np.array([split == "train" for split in parts.plan.splits])
+    derived = {}
+    for source in dict.fromkeys(selection.source for selection in selections.values()):
+        accumulator = VarianceAccumulator(parts.plan.descriptors[source])
+        for start, block, good in parts.rows(source):
+            wanted = good & train[start : start + len(block)]
+            accumulator.update(torch.from_numpy(block[wanted]))
+        if accumulator.count < 2:
+            raise DataError("a variance selection is fitted on the training split, and fewer than 2 images were read")
+        for name, selection in selections.items():
+            if selection.source == source:
+                derived[name] = (source, accumulator.top(selection.count).numpy())
+    return derived
+
+
+def _load_or_fit(extraction: Extraction, parts: Parts, progress: Progress) -> None:
+    """Give the extractor the fit of an interrupted run; else fit it and save its state for a resumed run."""
+    extractor = extraction.extractor
     state = parts.load_state()
     if state:
-        load_poolings(extraction.extractor, state)
+        extractor.load_state(state)
         return
-    if any(one.reduce is not None for one in extraction.computed.values()):
+    if extraction.needs_fit:
         rows = extraction.fit_rows()
         with progress.stage("fit the 1x1 reduction", total=len(rows), unit="images") as advance:
-            batches = extraction.load_batches([rows])
-            fit_reductions(extraction.extractor, _followed(batches, advance))
-    parts.save_state(pooling_states(extraction.extractor))
+            extractor.fit(extraction.load_batches([rows]), on_images=advance)
+    parts.save_state(extractor.state())
 
 
-def _run_here(extraction: Extraction, parts: Parts, *, allowed: int | None, progress: Progress) -> None:
-    missing = parts.missing_shards()
-    total = sum(len(parts.plan.shard_range(index)) for index in missing)
-    with progress.stage("extract", total=total, unit="images") as advance:
-        for images in write_shards(extraction, parts, missing, allowed=allowed):
-            advance(images)
-
-
-def _save_derived_states(parts: Parts, derived: dict[str, tuple[str, NDArray[np.int64]]]) -> None:
-    """Keep with each selected descriptor what its full one was fitted to, and the selected columns."""
+def _save_selection_states(parts: Parts, derived: Mapping[str, tuple[str, NDArray[np.int64]]]) -> None:
+    """Save, for each selected descriptor, the state of its full descriptor and the selected columns."""
     states = parts.load_state()
     parts.save_state(
         {name: states.get(source, {}) | {"selection.indices": columns} for name, (source, columns) in derived.items()}
     )
-
-
-def _followed(batches: Iterable[Batch], advance: Advance) -> Iterator[Batch]:
-    for batch in batches:
-        yield batch
-        advance(len(batch.indices))

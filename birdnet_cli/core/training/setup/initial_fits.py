@@ -6,7 +6,6 @@ import torch
 
 from birdnet_cli.core.data import Batch, Sample, Transform, cut_batches, load_batches
 from birdnet_cli.core.features.extractor import FeatureExtractor
-from birdnet_cli.core.features.fit_poolings import fit_reductions
 from birdnet_cli.core.heads import fit_temperature
 from birdnet_cli.core.recipe import FinetuneSettings, TransformSettings
 from birdnet_cli.core.training.distributed import Processes
@@ -66,9 +65,8 @@ def fit_reduction(
             classifier.backbone, {"": classifier.pooling}, device=processes.device, precision="float32", flip=False
         )
         title = "fit the 1x1 reduction"
-        fit_reductions(
-            extractor,
-            load_fit_images(samples, most=REDUCTION_IMAGES, settings=settings, progress=progress, title=title),
+        extractor.fit(
+            load_fit_images(samples, most=REDUCTION_IMAGES, settings=settings, progress=progress, title=title)
         )
     weight, bias = reduction.weight.detach().clone(), reduction.bias.detach().clone()
     processes.share([weight, bias])
