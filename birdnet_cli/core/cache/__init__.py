@@ -2,7 +2,7 @@
 
 from birdnet_cli.core.cache.consolidate import consolidate
 from birdnet_cli.core.cache.disk import SpaceEstimate, estimate_space
-from birdnet_cli.core.cache.fitted_tensors import State
+from birdnet_cli.core.cache.fitted_tensors import FittedTensors
 from birdnet_cli.core.cache.layout import SHARD_ROWS, STATUS_FAILED, STATUS_OK
 from birdnet_cli.core.cache.parts import Parts
 from birdnet_cli.core.cache.plan import CachePlan
@@ -16,9 +16,9 @@ __all__ = [
     "CachePlan",
     "DamagedRow",
     "FeatureCache",
+    "FittedTensors",
     "Parts",
     "SpaceEstimate",
-    "State",
     "consolidate",
     "estimate_space",
     "replace_rows",

@@ -11,7 +11,7 @@ from birdnet_cli.core.cache.layout import chunk_rows, shard_path
 from birdnet_cli.core.cache.parts import Parts
 from birdnet_cli.core.cache.shard import checked_chunks, open_shard
 from birdnet_cli.core.cache.stored_rows import row_crcs
-from birdnet_cli.core.cache.writer import ImageColumns, StoredRows, write_cache
+from birdnet_cli.core.cache.writer import ChecksummedRows, ImageColumns, write_cache
 from birdnet_cli.core.errors import CacheError, UnknownNameError
 
 __all__ = ["consolidate"]
@@ -52,7 +52,7 @@ def consolidate(
         D = plan.descriptors[source]
         if not len(columns) or not 0 <= columns.min() <= columns.max() < D:
             raise CacheError(f"'{name}' takes columns of '{source}' that are not within 0 to {D - 1}")
-    rows: dict[str, StoredRows] = {name: _kept_rows(parts, name) for name in keep}
+    rows: dict[str, ChecksummedRows] = {name: _kept_rows(parts, name) for name in keep}
     rows |= {name: _derived_rows(parts, source, columns) for name, (source, columns) in derived.items()}
     dims = {name: plan.descriptors[name] for name in keep}
     dims |= {name: len(columns) for name, (_, columns) in derived.items()}
@@ -62,7 +62,7 @@ def consolidate(
     return parts.out
 
 
-def _kept_rows(parts: Parts, name: str) -> StoredRows:
+def _kept_rows(parts: Parts, name: str) -> ChecksummedRows:
     for index in range(parts.plan.shards):
         path = shard_path(parts.out, index)
         with open_shard(path, plan=parts.plan, index=index) as file:
@@ -70,7 +70,7 @@ def _kept_rows(parts: Parts, name: str) -> StoredRows:
                 yield rows, crcs
 
 
-def _derived_rows(parts: Parts, source: str, columns: NDArray[np.int64]) -> StoredRows:
+def _derived_rows(parts: Parts, source: str, columns: NDArray[np.int64]) -> ChecksummedRows:
     m = len(columns)
     r = chunk_rows(m, dtype=parts.plan.dtype, rows=parts.plan.rows)
     chunk = np.empty((r, m), parts.plan.dtype)

@@ -12,12 +12,12 @@ from birdnet_cli.core.cache.columns import read_column
 from birdnet_cli.core.cache.new_file import NewFile, create_hdf5
 from birdnet_cli.core.errors import CacheError, NumericsError
 
-__all__ = ["State", "read_state_file", "write_state", "write_state_file"]
+__all__ = ["FittedTensors", "read_fitted_file", "write_fitted_file", "write_fitted_tensors"]
 
-State: TypeAlias = dict[str, dict[str, NDArray[Any]]]
+FittedTensors: TypeAlias = dict[str, dict[str, NDArray[Any]]]
 
 
-def write_state(new: NewFile, state: State) -> None:
+def write_fitted_tensors(new: NewFile, state: FittedTensors) -> None:
     """Store tensors as `state/<descriptor>/<tensor>`.
 
     Raises:
@@ -34,18 +34,18 @@ def write_state(new: NewFile, state: State) -> None:
             new.write_column(f"state/{descriptor}/{name}", tensor)
 
 
-def write_state_file(path: Path, state: State) -> None:
+def write_fitted_file(path: Path, state: FittedTensors) -> None:
     """Write `state` to a file of its own, whole or not at all.
 
     Raises:
         OSError: the disk refused.
     """
     with replace_atomically(path) as temporary, create_hdf5(temporary) as new:
-        write_state(new, state)
+        write_fitted_tensors(new, state)
 
 
-def read_state_file(path: Path) -> State:
-    """Return what `write_state_file` wrote.
+def read_fitted_file(path: Path) -> FittedTensors:
+    """Return what `write_fitted_file` wrote.
 
     Raises:
         CacheError: it cannot be read, or a tensor does not match its checksum.

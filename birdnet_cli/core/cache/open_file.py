@@ -7,13 +7,13 @@ import h5py
 
 from birdnet_cli.core.cache.layout import shard_path
 from birdnet_cli.core.cache.plan import read_plan
-from birdnet_cli.core.cache.validate import CacheShape, damage_is_a_cache_error, validate_cache
+from birdnet_cli.core.cache.validate import CacheShape, damage_as_cache_error, validate_cache
 from birdnet_cli.core.errors import CacheError
 
-__all__ = ["CacheHandle"]
+__all__ = ["OpenCacheFile"]
 
 
-class CacheHandle:
+class OpenCacheFile:
     """A finished cache, opened without a lock, so that neither the file nor its file system need be writable.
 
     Attributes:
@@ -52,7 +52,7 @@ class CacheHandle:
 
 
 def _open(path: Path) -> tuple[h5py.File, CacheShape]:
-    with damage_is_a_cache_error(path):
+    with damage_as_cache_error(path):
         if not path.is_file():
             raise CacheError(_explain_absence(path))
         try:

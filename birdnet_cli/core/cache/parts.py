@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import decode_texts, read_column
 from birdnet_cli.core.cache.disk import disk_error, estimate_space, require_space
-from birdnet_cli.core.cache.fitted_tensors import State, read_state_file, write_state_file
+from birdnet_cli.core.cache.fitted_tensors import FittedTensors, read_fitted_file, write_fitted_file
 from birdnet_cli.core.cache.layout import STATUS_OK, chunk_rows, parts_directory, shard_path, state_path
 from birdnet_cli.core.cache.plan import CachePlan, read_plan
 from birdnet_cli.core.cache.resume import begin_or_resume
@@ -182,7 +182,7 @@ class Parts:
                         yield start + end - filled, block[:filled], good[end - filled : end]
                         filled = 0
 
-    def save_state(self, state: State) -> None:
+    def save_state(self, state: FittedTensors) -> None:
         """Keep what poolings were fitted to, beside what is kept already, for resuming and for the finished file.
 
         Args:
@@ -194,16 +194,16 @@ class Parts:
         """
         merged = self.load_state() | state
         try:
-            write_state_file(state_path(self.out), merged)
+            write_fitted_file(state_path(self.out), merged)
         except OSError as error:
             needed = sum(tensor.nbytes for tensors in merged.values() for tensor in tensors.values())
             raise disk_error(self.out, error, needed=needed) from error
 
-    def load_state(self) -> State:
+    def load_state(self) -> FittedTensors:
         """Return what `save_state` kept; empty if nothing was.
 
         Raises:
             CacheError: the file is damaged.
         """
         path = state_path(self.out)
-        return read_state_file(path) if path.exists() else {}
+        return read_fitted_file(path) if path.exists() else {}

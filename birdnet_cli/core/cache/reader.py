@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from birdnet_cli.core.cache.columns import decode_texts, read_column
 from birdnet_cli.core.cache.layout import FORMAT_VERSION
-from birdnet_cli.core.cache.open_file import CacheHandle
+from birdnet_cli.core.cache.open_file import OpenCacheFile
 from birdnet_cli.core.cache.stored_rows import ChunkReader
 from birdnet_cli.core.cache.stream import stream_rows
-from birdnet_cli.core.cache.validate import damage_is_a_cache_error
+from birdnet_cli.core.cache.validate import damage_as_cache_error
 from birdnet_cli.core.errors import CacheError, UnknownNameError
 
 __all__ = ["FeatureCache"]
@@ -35,16 +35,16 @@ class FeatureCache:
         provenance: versions, sources and times.
     """
 
-    def __init__(self, handle: CacheHandle) -> None:
-        shape = handle.shape
-        self.path = handle.path
+    def __init__(self, open_file: OpenCacheFile) -> None:
+        shape = open_file.shape
+        self.path = open_file.path
         self.rows = shape.rows
         self.dtype = shape.dtype
         self.descriptors = shape.descriptors
         self.compressed = shape.compressed
         self.fingerprint = shape.fingerprint
         self.provenance = shape.provenance
-        self._handle = handle
+        self._open_file = open_file
 
     @classmethod
     def open(cls, path: Path) -> "FeatureCache":
@@ -53,7 +53,7 @@ class FeatureCache:
         Raises:
             CacheError: no such file; an extraction into it is unfinished; or it is damaged, foreign or hostile.
         """
-        return cls(CacheHandle(path))
+        return cls(OpenCacheFile(path))
 
     def __reduce__(self) -> tuple[Any, tuple[Path]]:
         return FeatureCache.open, (self.path,)
@@ -68,7 +68,7 @@ class FeatureCache:
 
     def close(self) -> None:
         """Close the file."""
-        self._handle.close()
+        self._open_file.close()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class FeatureCache:
             "format_version": FORMAT_VERSION,
             "rows": self.rows,
             "dtype": self.dtype,
-            "samples": self._handle.shape.samples,
+            "samples": self._open_file.shape.samples,
         }
         return self.fingerprint | own
 
@@ -126,8 +126,8 @@ class FeatureCache:
             CacheError: a tensor is damaged.
         """
         self._dim(name)
-        with damage_is_a_cache_error(self.path):
-            tensors = self._handle.file()["state"].get(name, {})
+        with damage_as_cache_error(self.path):
+            tensors = self._open_file.file()["state"].get(name, {})
             return {key: read_column(dataset) for key, dataset in tensors.items()}
 
     def column(self, key: str) -> NDArray[Any]:
@@ -136,8 +136,8 @@ class FeatureCache:
         Raises:
             CacheError: it does not match its checksum.
         """
-        with damage_is_a_cache_error(self.path):
-            return read_column(self._handle.file()[key])
+        with damage_as_cache_error(self.path):
+            return read_column(self._open_file.file()[key])
 
     def chunk_reader(self, name: str) -> ChunkReader:
         """Return access to a descriptor's rows as stored.
@@ -146,8 +146,8 @@ class FeatureCache:
             UnknownNameError: no such descriptor.
         """
         self._dim(name)
-        with damage_is_a_cache_error(self.path):
-            return ChunkReader(self._handle.file()["features"][name])
+        with damage_as_cache_error(self.path):
+            return ChunkReader(self._open_file.file()["features"][name])
 
     def blocks(
         self,
@@ -185,7 +185,7 @@ class FeatureCache:
         crcs = self.column(f"crc32/{name}") if verify else None
         blocks = stream_rows(self.chunk_reader(name), wanted, block_rows=block_rows, crcs=crcs)
         while True:
-            with damage_is_a_cache_error(self.path):
+            with damage_as_cache_error(self.path):
                 block = next(blocks, None)
             if block is None:
                 return

@@ -20,7 +20,7 @@ from h5py import h5a, h5d, h5z
 from birdnet_cli.core.cache.layout import DTYPES, FORMAT_VERSION, check_descriptor, chunk_rows
 from birdnet_cli.core.errors import CacheError
 
-__all__ = ["CacheShape", "damage_is_a_cache_error", "validate_cache"]
+__all__ = ["CacheShape", "damage_as_cache_error", "validate_cache"]
 
 GZIP = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE)
 MAX_ATTRIBUTE_BYTES = 1 << 16
@@ -51,7 +51,7 @@ class CacheShape:
 
 
 @contextmanager
-def damage_is_a_cache_error(path: Path) -> Iterator[None]:
+def damage_as_cache_error(path: Path) -> Iterator[None]:
     """Turn what h5py raises on a damaged or foreign file into one line that names the file."""
     try:
         yield

@@ -12,7 +12,7 @@ from birdnet_cli.core.cache.columns import encode_texts
 from birdnet_cli.core.cache.plan import CachePlan
 from birdnet_cli.core.cache.reader import FeatureCache
 from birdnet_cli.core.cache.stored_rows import ChunkReader, is_finite, narrow, row_crcs
-from birdnet_cli.core.cache.writer import ImageColumns, StoredRows, write_cache
+from birdnet_cli.core.cache.writer import ChecksummedRows, ImageColumns, write_cache
 from birdnet_cli.core.errors import CacheError, NumericsError
 
 __all__ = ["DamagedRow", "replace_rows", "verify_cache"]
@@ -115,7 +115,7 @@ def _damaged_offsets(reader: ChunkReader, index: int, expected: NDArray[np.uint3
     return [offset for offset, row in enumerate(stored) if differs[offset] or not is_finite(row)]
 
 
-def _replaced_rows(cache: FeatureCache, name: str, replaced: Mapping[int, NDArray[Any]]) -> StoredRows:
+def _replaced_rows(cache: FeatureCache, name: str, replaced: Mapping[int, NDArray[Any]]) -> ChecksummedRows:
     crcs, reader = cache.column(f"crc32/{name}"), cache.chunk_reader(name)
     for index in range(reader.chunks):
         start = index * reader.chunk_rows

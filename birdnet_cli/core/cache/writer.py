@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.atomic import replace_atomically
 from birdnet_cli.core.cache.columns import encode_texts
 from birdnet_cli.core.cache.disk import disk_error, estimate_space, require_space
-from birdnet_cli.core.cache.fitted_tensors import State, write_state
+from birdnet_cli.core.cache.fitted_tensors import FittedTensors, write_fitted_tensors
 from birdnet_cli.core.cache.layout import FORMAT_VERSION, chunk_rows
 from birdnet_cli.core.cache.new_file import NewFile, create_hdf5
 from birdnet_cli.core.cache.plan import CachePlan, to_attribute
@@ -19,10 +19,10 @@ from birdnet_cli.core.cache.reader import FeatureCache
 from birdnet_cli.core.cache.stored_rows import compress_chunk
 from birdnet_cli.core.errors import CacheError
 
-__all__ = ["ImageColumns", "StoredRows", "write_cache"]
+__all__ = ["ChecksummedRows", "ImageColumns", "write_cache"]
 
 # Stored rows [n, D] and their checksums [n]; every n but the last is the chunk size of that D.
-StoredRows: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[np.uint32]]]
+ChecksummedRows: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[np.uint32]]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def write_cache(
     *,
     plan: CachePlan,
     images: ImageColumns,
-    state: State,
+    state: FittedTensors,
     dims: Mapping[str, int],
-    features: Mapping[str, StoredRows],
+    features: Mapping[str, ChecksummedRows],
     compress: bool,
 ) -> None:
     """Write `out`, check it and put it in the place of whatever was there.
@@ -71,7 +71,7 @@ def write_cache(
         with replace_atomically(out) as temporary:
             with create_hdf5(temporary) as new:
                 _write_columns(new, plan, images)
-                write_state(new, state)
+                write_fitted_tensors(new, state)
                 for name, D in dims.items():
                     _write_features(new, name, features[name], D=D, plan=plan, compress=compress)
             with FeatureCache.open(temporary) as cache:
@@ -96,7 +96,7 @@ def _write_columns(new: NewFile, plan: CachePlan, images: ImageColumns) -> None:
         new.write_column(key, values)
 
 
-def _write_features(new: NewFile, name: str, rows: StoredRows, *, D: int, plan: CachePlan, compress: bool) -> None:
+def _write_features(new: NewFile, name: str, rows: ChecksummedRows, *, D: int, plan: CachePlan, compress: bool) -> None:
     r = chunk_rows(D, dtype=plan.dtype, rows=plan.rows)
     dataset = new.create_rows(
         f"features/{name}", shape=(plan.rows, D), chunk_rows=r, dtype=plan.dtype, compress=compress

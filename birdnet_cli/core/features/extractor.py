@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.backbones import Backbone, autocast_for, resolve_precision
-from birdnet_cli.core.cache import State
+from birdnet_cli.core.cache import FittedTensors
 from birdnet_cli.core.data import Batch
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.poolings import PcaAccumulator, Pooling, create_pooling
@@ -103,7 +103,7 @@ class FeatureExtractor:
             if pooling.reduction is not None:
                 pooling.reduction.load(*accumulator.fit(len(pooling.reduction.bias)))
 
-    def state(self) -> State:
+    def state(self) -> FittedTensors:
         """Return descriptor -> tensor name -> array of everything that the poolings were fitted to or drew."""
         return {
             name: {key: tensor.cpu().numpy() for key, tensor in pooling.state_dict().items()}
@@ -111,7 +111,7 @@ class FeatureExtractor:
             if pooling.state_dict()
         }
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: FittedTensors) -> None:
         """Give the poolings what `state` returned; descriptors that this extractor does not compute are ignored."""
         for name, tensors in state.items():
             if name in self.poolings:

@@ -102,14 +102,14 @@ def read_right(cache):
 
 with FeatureCache.open(out) as cache:
     next(cache.blocks("bilinear"))
-    file = cache._handle.file()
+    file = cache._open_file.file()
     child = os.fork()
     if child == 0:
-        fine = read_right(cache) and cache._handle.file() is not file and not file
+        fine = read_right(cache) and cache._open_file.file() is not file and not file
         cache.close()
         os._exit(0 if fine else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert cache._handle.file() is file
+    assert cache._open_file.file() is file
     assert read_right(cache)
 """
 
