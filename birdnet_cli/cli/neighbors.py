@@ -50,21 +50,20 @@ def neighbors(
     from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.cli.display.neighbors import print_neighbors
     from birdnet_cli.core.atomic import replace_atomically
-    from birdnet_cli.core.engine.neighbors import find_neighbors
+    from birdnet_cli.core.engine.neighbors import NeighborSearch, find_neighbors
     from birdnet_cli.core.errors import UsageError
     from birdnet_cli.core.report.pictures.neighbor_sheet import draw_neighbor_sheet
 
     if sheet is not None and images is None:
         raise UsageError("--sheet draws cached images, which the cache does not hold: give --images DATA as well")
+    search = NeighborSearch(
+        pooling=pooling, k=k, split=None if split == "all" else split, weights=weights, device=device or "auto"
+    )
     found = []
     for one in find_neighbors(
         sources,
         cache,
-        pooling=pooling,
-        k=k,
-        split=None if split == "all" else split,
-        weights=weights,
-        device=device or "auto",
+        search=search,
         stdin=sys.stdin,
         progress=ConsoleProgress(quiet=quiet),
     ):

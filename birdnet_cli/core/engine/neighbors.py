@@ -1,4 +1,4 @@
-"""Images + feature cache -> the cached images that look most like each, by the cosine of their descriptors."""
+"""Images + feature cache -> the most similar cached images of each image, by the cosine of their descriptors."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from birdnet_cli.core.features.extractor import FeatureExtractor
 from birdnet_cli.core.features.origin import read_origin, rebuild_extractor
 from birdnet_cli.core.progress import Progress, SilentProgress
 
-__all__ = ["Neighbor", "Neighborhood", "find_neighbors"]
+__all__ = ["Neighbor", "NeighborSearch", "Neighborhood", "find_neighbors"]
 
 WINDOW = 64  # images whose descriptors are held at a time; the cache is read once for each window
 BATCH = 16
@@ -29,7 +29,15 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """One cached image: `similarity` is the cosine of the two descriptors, at most 1."""
+    """A cached image.
+
+    Attributes:
+        row: its row in the cache.
+        path: its path relative to the data set's root.
+        label: its class name; empty if it is unlabelled.
+        split: its split.
+        similarity: cosine of the two descriptors, at most 1.
+    """
 
     row: int
     path: str
@@ -40,12 +48,12 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class Neighborhood:
-    """What was found for one image.
+    """The nearest cached images of an image.
 
     Attributes:
-        path: the image.
-        error: why it could not be read, or None.
-        neighbors: by falling similarity; images with the same bytes are left out.
+        path: path of the image.
+        error: why the image could not be read, or None.
+        neighbors: cached images by falling similarity, without those that have the same bytes.
         same: paths of cached images with the same bytes.
     """
 
@@ -59,15 +67,37 @@ class Neighborhood:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighborSearch:
+    """Settings of a search for neighbours.
+
+    Attributes:
+        pooling: name of a descriptor of the cache; None chooses the only descriptor.
+        k: neighbours per image, at least 1.
+        split: the split of the cache that is searched; None searches all splits.
+        weights: source of the backbone's weights: `auto`, `none` or a file; their sha256 must be the cache's.
+        device: device of the backbone: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UsageError: `k` is below 1.
+    """
+
+    pooling: str | None = None
+    k: int = 12
+    split: str | None = "train"
+    weights: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"expected 1 or more neighbours, got {self.k}")
+
+
 def find_neighbors(
     sources: Iterable[str | os.PathLike[str]],
     cache_path: str | os.PathLike[str],
     *,
-    pooling: str | None = None,
-    k: int = 12,
-    split: str | None = "train",
-    weights: str = "auto",
-    device: str = "auto",
+    search: NeighborSearch,
     stdin: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Iterator[Neighborhood]:
@@ -79,32 +109,26 @@ def find_neighbors(
     Args:
         sources: files, folders, globs, `.txt` lists, `.rec` files, or `-` (see `sources.expand_sources`).
         cache_path: a feature cache.
-        pooling: which of its descriptors; None is the only one.
-        k: neighbours per image.
-        split: of the cache that is searched; None is all of it.
-        weights: where the cache's backbone weights are; their sha256 must match.
-        device: where the backbone runs.
-        stdin: lines that `-` reads.
+        search: settings of the search.
+        stdin: lines that the source `-` reads.
         progress: follows the work.
 
     Raises:
-        CacheError: not a cache, damaged, or without a good image in the split.
-        UsageError: k is below 1; several descriptors and no choice.
-        UnknownNameError: no such descriptor.
-        WeightsError: the weights cannot be found, or are others.
-        DataError: a folder or pattern without an image. A single bad image is a row with its error.
+        CacheError: not a feature cache, damaged, or without a good image in the split.
+        UsageError: the cache has several descriptors, and `search` names none.
+        UnknownNameError: the cache has no such descriptor.
+        WeightsError: the weights cannot be found, or have another sha256.
+        DataError: a folder or pattern without an image. An image that cannot be read is yielded with its error.
     """
-    if k < 1:
-        raise UsageError(f"expected 1 or more neighbours, got {k}")
     progress = progress or SilentProgress()
     with FeatureCache.open(Path(cache_path)) as cache:
-        name = choose_descriptor(cache, pooling)
-        searched = [split is None or one == split for one in cache.splits]
+        name = choose_descriptor(cache, search.pooling)
+        searched = [search.split in (None, split) for split in cache.splits]
         rows = np.flatnonzero(np.array(searched) & (cache.status == 0))
         if not len(rows):
-            raise CacheError(f"{cache.path}: has no good image in {split or 'any split'}")
+            raise CacheError(f"{cache.path}: has no good image in {search.split or 'any split'}")
         origin = read_origin(cache)
-        extractor = rebuild_extractor(cache, [name], weights=weights, device=device)
+        extractor = rebuild_extractor(cache, [name], weights=search.weights, device=search.device)
         if origin.bbox:
             progress.note(f"{cache.path}: its images were cropped to bounding boxes; crop yours as closely")
         transform = Transform(origin.transform)
@@ -119,7 +143,7 @@ def find_neighbors(
                 same = (cache.sha256 == described.digests[index]).all(axis=1)
                 order = rows[np.argsort(-similarities[index], kind="stable")]
                 scores = dict(zip(rows.tolist(), similarities[index].tolist(), strict=True))
-                nearest = [row for row in order[: k + same.sum()].tolist() if not same[row]][:k]
+                nearest = [row for row in order[: search.k + same.sum()].tolist() if not same[row]][: search.k]
                 yield Neighborhood(
                     sample.location,
                     None,
@@ -130,9 +154,9 @@ def find_neighbors(
 
 @dataclass(frozen=True)
 class _Described:
-    queries: Tensor  # [n, D], each of length 1; zeros where there is none
+    queries: Tensor  # [n, D], each of length 1; zeros for an unreadable image
     digests: NDArray[np.uint8]  # [n, 32]
-    reasons: dict[int, str]
+    reasons: dict[int, str]  # index of an unreadable image -> why
 
 
 def _describe(samples: Sequence[Sample], extractor: FeatureExtractor, transform: Transform) -> _Described:
@@ -160,7 +184,7 @@ def _compare(
     with progress.stage("compare", total=len(rows), unit="images") as advance:
         for positions, block in cache.blocks(name, rows):
             values = torch.from_numpy(block)
-            # Of a zero descriptor, which has no direction, the cosine is 0.
+            # A zero descriptor has no direction; its cosine becomes 0.
             lengths = torch.linalg.vector_norm(values, dim=1).clamp_min(torch.finfo(values.dtype).tiny)
             cosines[:, positions] = (queries @ values.mT / lengths).numpy()
             advance(len(positions))

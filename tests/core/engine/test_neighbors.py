@@ -1,17 +1,22 @@
-"""The nearest cached images: those that all cosines name, whatever the windows and blocks."""
+"""The nearest cached images equal those of all cosines, for any size of window and block."""
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine import neighbors
-from birdnet_cli.core.engine.neighbors import find_neighbors
+from birdnet_cli.core.engine.neighbors import NeighborSearch, find_neighbors
 from birdnet_cli.core.errors import CacheError, UsageError, WeightsError
 from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.report.pictures.neighbor_sheet import MARGIN, THUMBNAIL, draw_neighbor_sheet
+
+
+def by_average(**settings: Any) -> NeighborSearch:
+    return NeighborSearch(**{"pooling": "avg", "weights": "none"} | settings)
 
 
 @pytest.mark.parametrize("split", ["train", "test", None])
@@ -21,28 +26,32 @@ def test_neighbours_are_those_of_the_largest_cosines(
 ) -> None:
     monkeypatch.setattr(neighbors, "WINDOW", 5)
     images = sorted(str(path) for path in (textures / "test").rglob("*.png"))
-    found = list(find_neighbors(images, extracted.output, pooling=pooling, k=4, split=split, weights="none"))
-    assert [one.path for one in found] == images
+    found = list(
+        find_neighbors(
+            images, extracted.output, search=NeighborSearch(pooling=pooling, k=4, split=split, weights="none")
+        )
+    )
+    assert [neighborhood.path for neighborhood in found] == images
     with FeatureCache.open(extracted.output) as cache:
         values = np.concatenate([block.copy() for _, block in cache.blocks(pooling)]).astype(np.float64)
         names, splits, classes, labels = cache.names, cache.splits, cache.classes, cache.labels
     values /= np.linalg.norm(values, axis=1, keepdims=True)
-    for one in found:
-        own = names.index(str(Path(one.path).relative_to(textures)))
+    for neighborhood in found:
+        own = names.index(str(Path(neighborhood.path).relative_to(textures)))
         cosines = values @ values[own]
         others = [row for row in range(len(names)) if row != own and split in (None, splits[row])]
         expected = sorted(others, key=lambda row: -cosines[row])[:4]
-        assert [neighbor.row for neighbor in one.neighbors] == expected
-        assert [neighbor.path for neighbor in one.neighbors] == [names[row] for row in expected]
-        assert [neighbor.label for neighbor in one.neighbors] == [classes[labels[row]] for row in expected]
-        assert np.allclose([neighbor.similarity for neighbor in one.neighbors], cosines[expected], atol=2e-3)
-        assert one.same == (names[own],)
+        assert [neighbor.row for neighbor in neighborhood.neighbors] == expected
+        assert [neighbor.path for neighbor in neighborhood.neighbors] == [names[row] for row in expected]
+        assert [neighbor.label for neighbor in neighborhood.neighbors] == [classes[labels[row]] for row in expected]
+        assert np.allclose([neighbor.similarity for neighbor in neighborhood.neighbors], cosines[expected], atol=2e-3)
+        assert neighborhood.same == (names[own],)
 
 
 def test_a_bad_image_is_a_row_with_its_error(extracted: ExtractReport, textures: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     good = shutil.copy(textures / "train" / "rings" / "000.png", tmp_path / "good.png")
-    bad, fine = find_neighbors([tmp_path / "bad.png", good], extracted.output, pooling="avg", k=2, weights="none")
+    bad, fine = find_neighbors([tmp_path / "bad.png", good], extracted.output, search=by_average(k=2))
     assert (bad.neighbors, bad.same) == ((), ())
     assert bad.error is not None
     assert fine.error is None
@@ -51,20 +60,22 @@ def test_a_bad_image_is_a_row_with_its_error(extracted: ExtractReport, textures:
 
 
 def test_more_neighbours_than_images_are_all_of_them(extracted: ExtractReport, textures: Path) -> None:
-    (one,) = find_neighbors(
-        [textures / "train" / "rings" / "000.png"], extracted.output, pooling="avg", k=999, weights="none"
+    (neighborhood,) = find_neighbors(
+        [textures / "train" / "rings" / "000.png"],
+        extracted.output,
+        search=by_average(k=999),
     )
-    assert len(one.neighbors) == 3 * 8 - 1
+    assert len(neighborhood.neighbors) == 3 * 8 - 1
 
 
 def test_requests_that_make_no_sense_are_refused(extracted: ExtractReport, textures: Path, tmp_path: Path) -> None:
     image = textures / "test" / "rings" / "000.png"
     with pytest.raises(UsageError, match="expected 1 or more neighbours, got 0"):
-        next(find_neighbors([image], extracted.output, pooling="avg", k=0, weights="none"))
+        next(find_neighbors([image], extracted.output, search=by_average(k=0)))
     with pytest.raises(CacheError, match="has no good image in val"):
-        next(find_neighbors([image], extracted.output, pooling="avg", split="val", weights="none"))
+        next(find_neighbors([image], extracted.output, search=by_average(split="val")))
     with pytest.raises(WeightsError):
-        next(find_neighbors([image], extracted.output, pooling="avg", weights=str(tmp_path / "other.pth")))
+        next(find_neighbors([image], extracted.output, search=by_average(weights=str(tmp_path / "other.pth"))))
 
 
 def test_the_sheet_shows_each_image_before_its_neighbours(
@@ -72,7 +83,7 @@ def test_the_sheet_shows_each_image_before_its_neighbours(
 ) -> None:
     data = Path(shutil.copytree(textures, tmp_path / "textures"))
     images = [data / "test" / "rings" / "000.png", data / "test" / "checks" / "001.png"]
-    found = list(find_neighbors(images, extracted.output, pooling="avg", k=3, weights="none"))
+    found = list(find_neighbors(images, extracted.output, search=by_average(k=3)))
     sheet = draw_neighbor_sheet(found, extracted.output, data)
     before = np.asarray(sheet).copy()
     # Each picture is where it belongs: without one of them, its place alone is empty.
@@ -86,7 +97,11 @@ def test_the_sheet_shows_each_image_before_its_neighbours(
 
 def test_a_data_set_without_the_neighbours_is_refused(extracted: ExtractReport, textures: Path, tmp_path: Path) -> None:
     found = list(
-        find_neighbors([textures / "test" / "rings" / "000.png"], extracted.output, pooling="avg", k=99, weights="none")
+        find_neighbors(
+            [textures / "test" / "rings" / "000.png"],
+            extracted.output,
+            search=by_average(k=99),
+        )
     )
     other = Path(shutil.copytree(textures, tmp_path / "textures"))
     (other / "train" / "rings" / "003.png").unlink()
