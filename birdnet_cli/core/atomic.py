@@ -17,7 +17,7 @@ __all__ = [
     "write_bytes_atomically",
 ]
 
-# On a shared disk, a process of another machine may have any number.
+# On a shared disk, a process id means nothing without its machine.
 MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:32] or "localhost"
 
 
@@ -25,9 +25,9 @@ MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:32] or "localhost"
 def replace_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `target`; on success fsync it and rename it to `target`, on error remove it.
 
-    The sibling's name carries this machine and process, so two writers never share one; what a writer of this machine
-    left that was killed is removed. The directory is fsynced after the rename, so that a finished file survives a power
-    cut.
+    The sibling's name carries this machine and process, so two writers never share a sibling. Siblings left by killed
+    writers of this machine are removed first. The directory is fsynced after the rename, so that a finished file
+    survives a power cut.
 
     Args:
         target: the final path; its parent directory must exist.
@@ -35,7 +35,7 @@ def replace_atomically(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written, synced or renamed; `target` is then as it was.
     """
-    _remove_strays(target)
+    _remove_leftovers(target)
     temporary = target.with_name(f".{target.name}.{MACHINE}.{os.getpid()}.tmp")
     try:
         with name_errors(target):
@@ -49,10 +49,11 @@ def replace_atomically(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_beside(temporary: Path) -> Iterator[Path]:
-    """Yield a new folder for a library that writes under names of its own, and remove it with what is left in it.
+    """Yield a new folder for a library that chooses its own file names; remove the folder and its contents at the end.
 
     Args:
-        temporary: what `replace_atomically` gave, with which a folder that a kill left is removed, too.
+        temporary: the sibling that `replace_atomically` yielded; a folder that a killed writer left is removed together
+            with that writer's sibling.
     """
     folder = temporary.with_name(f"{temporary.name}.d")
     folder.mkdir()
@@ -72,14 +73,14 @@ def append_bytes(path: Path, data: bytes) -> None:
     """Append to a file, which is created where needed.
 
     Raises:
-        OSError: the disk refused; some of `data` may be there.
+        OSError: the disk refused; a part of `data` may have been appended.
     """
     with name_errors(path), path.open("ab") as file:
         file.write(data)
 
 
 def remove_temporary(path: Path) -> None:
-    """Remove a temporary file, or the folder beside one."""
+    """Remove a temporary file, or a folder that `folder_beside` made."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -88,7 +89,7 @@ def remove_temporary(path: Path) -> None:
 
 @contextmanager
 def name_errors(path: Path) -> Iterator[None]:
-    """Let an error of the disk say which file it was for; that of a write does not."""
+    """Add the file's name to an OSError without a name, such as that of a failed write."""
     try:
         yield
     except OSError as error:
@@ -97,7 +98,7 @@ def name_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _remove_strays(target: Path) -> None:
+def _remove_leftovers(target: Path) -> None:
     name = re.compile(rf"\.{re.escape(target.name)}\.{MACHINE}\.([0-9]+)\.tmp(\.d)?")
     for entry in os.scandir(target.parent) if target.parent.is_dir() else ():
         match = name.fullmatch(entry.name)

@@ -1,4 +1,4 @@
-"""Names of devices and of types of numbers -> torch's own."""
+"""Device name -> torch.device, and torch.dtype -> its name."""
 
 import torch
 
@@ -11,7 +11,7 @@ def resolve_device(name: str) -> torch.device:
     """Return the device for `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        UsageError: not a device, or one that this machine does not have.
+        UsageError: no such device name, or a device that this machine lacks.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""How the engine tells whoever called it how far it has come; it never prints."""
+"""How far a long call has come, reported to its caller; the core itself never prints."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,27 +11,27 @@ class Advance(Protocol):
     """Reports finished units of the current stage."""
 
     def __call__(self, units: int, /) -> None:
-        """Add `units` to what is done."""
+        """Add `units` to the finished units of the stage."""
 
 
 class Progress(Protocol):
-    """What a caller of the engine may implement to follow it."""
+    """The interface through which a caller of the core follows its work."""
 
     def stage(self, title: str, *, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """Open a stage of `total` units, such as images; the value is called with the number just finished."""
+        """Open a stage of `total` units, such as images; call the yielded function with the number just finished."""
         ...
 
     def note(self, text: str) -> None:
-        """Take one line that the user should see: a choice made, a warning."""
+        """Take a line for the user, such as a choice that was made or a warning."""
         ...
 
 
 class SilentProgress:
-    """Follows nothing; the default of the Python API."""
+    """Discards every report; the default of the Python API."""
 
     @contextmanager
     def stage(self, title: str, *, total: int, unit: str) -> Iterator[Advance]:  # noqa: ARG002
-        """Open a stage that nobody watches."""
+        """Open a stage whose units are discarded."""
         yield lambda _units: None
 
     def note(self, text: str) -> None:
@@ -39,7 +39,7 @@ class SilentProgress:
 
 
 class FractionStages(ExitStack):
-    """Turns calls with (stage, finished fraction) into stages of a progress, in percent."""
+    """Turns calls with a stage's title and its finished fraction into stages of a progress, in percent."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class FractionStages(ExitStack):
         self.advance: Advance | None = None
 
     def __call__(self, title: str, fraction: float) -> None:
-        """Take the finished fraction of a stage; another title ends the stage before."""
+        """Report the finished fraction, 0..1, of the stage `title`; a new title ends the previous stage."""
         if title != self.title:
             self.close()
             self.title, self.percent = title, 0

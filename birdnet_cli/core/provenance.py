@@ -1,4 +1,4 @@
-"""Which software and which files produced an artefact."""
+"""The software and the files that produced an artefact."""
 
 import hashlib
 import platform
@@ -10,7 +10,7 @@ from birdnet_cli._version import __version__
 
 __all__ = ["hash_file", "public_source", "software_versions"]
 
-# The folders of a path from the root on: they say more about somebody's machine than an artefact for others should.
+# The folders of an absolute path. They describe the user's machine and do not belong in a file that is passed on.
 FOLDERS = re.compile(r"(?<!\S)/(?:[^/]+/)+")
 
 
@@ -27,5 +27,5 @@ def hash_file(path: Path) -> str:
 
 
 def public_source(text: str) -> str:
-    """Return where something came from, a file by its name alone."""
+    """Return the description of a source with each absolute path cut to its file name."""
     return FOLDERS.sub("", text)

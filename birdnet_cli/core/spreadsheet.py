@@ -1,8 +1,8 @@
-"""Text that becomes a cell of a CSV: never a formula, whatever an image or a class is called."""
+"""Text -> a cell of a CSV that no spreadsheet computes, whatever the name of an image or a class is."""
 
 __all__ = ["text_cell"]
 
-# What Excel, LibreOffice and Google Sheets take for the beginning of a formula.
+# First characters that Excel, LibreOffice or Google Sheets read as the start of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 

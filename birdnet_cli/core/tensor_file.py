@@ -19,8 +19,8 @@ def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict
 
     Args:
         target: the file.
-        tensors: by name.
-        metadata: text of the header.
+        tensors: tensors by name.
+        metadata: text entries of the header.
 
     Returns:
         The file's sha256 in hexadecimal.
@@ -30,10 +30,10 @@ def write_tensors(target: Path, tensors: Mapping[str, Tensor], *, metadata: dict
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replace_atomically(target) as temporary:
-        # save_file leaves a file that its owner alone may read; this is to be as open as any other file.
+        # save_file makes a file that only its owner may read; keep the mode that the umask gives any other file.
         temporary.touch()
         mode = temporary.stat().st_mode
-        # Nor would it, killed, leave its own temporary file under a name that says whose it is.
+        # save_file writes a temporary file of its own first. Inside this folder, it is cleaned up after a kill.
         with folder_beside(temporary) as folder:
             try:
                 save_file(plain, folder / target.name, metadata=metadata)

@@ -17,7 +17,7 @@ def encode_texts(texts: Iterable[str]) -> NDArray[np.bytes_]:
     """Return texts as fixed-length UTF-8, an undecodable byte of a file name as itself.
 
     Raises:
-        CacheError: a text holds a NUL, which fixed-length text cannot.
+        CacheError: a text holds a NUL, which fixed-length text cannot store.
     """
     # In a UTF-8 locale this is `os.fsencode`; in any other it still round-trips every class name.
     data = [text.encode("utf-8", "surrogateescape") for text in texts]
@@ -40,7 +40,7 @@ def read_column(dataset: h5py.Dataset) -> NDArray[Any]:
     """Return a column's values.
 
     Raises:
-        CacheError: they cannot be read, or do not match their checksum.
+        CacheError: the values cannot be read, or do not match their checksum.
     """
     try:
         values: NDArray[Any] = np.asarray(dataset[()])

@@ -31,7 +31,7 @@ def consolidate(
 
     Args:
         parts: an extraction without missing shards; closed afterwards.
-        keep: descriptors to copy; the others of the plan are left out.
+        keep: descriptors to copy; other descriptors of the plan are left out.
         derived: new descriptor -> the descriptor it is taken from, and the columns [m] to take, in their order.
         compress: shuffle and gzip the descriptors: a third smaller, several times slower to read.
 
@@ -77,7 +77,7 @@ def _derived_rows(parts: Parts, source: str, columns: NDArray[np.int64]) -> Chec
     filled = 0
     for rows, _ in _kept_rows(parts, source):
         for row in rows:
-            # Checked above; `clip` lets numpy write into `chunk` without a buffer of its own.
+            # `consolidate` has checked the columns; mode `clip` lets numpy write into `chunk` without a buffer.
             np.take(row, columns, out=chunk[filled], mode="clip")
             filled += 1
             if filled == r:

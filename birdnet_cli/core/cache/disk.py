@@ -14,7 +14,7 @@ from birdnet_cli.core.errors import CacheError
 __all__ = ["SpaceEstimate", "disk_error", "estimate_space", "require_space"]
 
 MARGIN = 1.1
-# No space, no quota, a limit on a file's size.
+# Errors of a full disk: no space, the quota is used up, the file is larger than its limit.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -23,8 +23,8 @@ class SpaceEstimate:
     """Bytes that an extraction writes, with a tenth to spare.
 
     Attributes:
-        parts: in the parts directory, removed at the end.
-        final: in the finished file; both exist while it is written.
+        parts: bytes in the parts directory, which is removed at the end.
+        final: bytes of the finished file; both exist while it is written.
     """
 
     parts: int
@@ -50,7 +50,7 @@ def require_space(out: Path, needed: int) -> None:
     """Check that `needed` bytes are free where `out` will lie.
 
     Raises:
-        CacheError: they are not; the message says how many are.
+        CacheError: fewer are free; the message says how many.
     """
     free = shutil.disk_usage(out.absolute().parent).free
     if free < needed:
@@ -62,7 +62,7 @@ def disk_error(out: Path, error: OSError, *, needed: int) -> CacheError:
 
     Args:
         out: the cache being written.
-        error: what the system said.
+        error: the system's error.
         needed: bytes of the file whose writing failed.
     """
     reason, remedy = str(error.strerror or error), "rerun the same command once the disk works"

@@ -1,4 +1,4 @@
-"""What poolings were fitted to (a PCA's matrix, selected components): descriptor -> tensor name -> array, in HDF5."""
+"""Fitted tensors of poolings (a PCA's matrix, selected components), descriptor -> tensor name -> array, in HDF5."""
 
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ def write_fitted_tensors(new: NewFile, state: FittedTensors) -> None:
     """Store tensors as `state/<descriptor>/<tensor>`.
 
     Raises:
-        CacheError: a tensor is not of integers or floating point.
+        CacheError: a tensor holds neither integers nor floating-point numbers.
         NumericsError: a tensor is not finite.
     """
     new.create_group("state")
@@ -35,7 +35,7 @@ def write_fitted_tensors(new: NewFile, state: FittedTensors) -> None:
 
 
 def write_fitted_file(path: Path, state: FittedTensors) -> None:
-    """Write `state` to a file of its own, whole or not at all.
+    """Write fitted tensors to a file of their own, whole or not at all.
 
     Raises:
         OSError: the disk refused.
@@ -48,7 +48,7 @@ def read_fitted_file(path: Path) -> FittedTensors:
     """Return what `write_fitted_file` wrote.
 
     Raises:
-        CacheError: it cannot be read, or a tensor does not match its checksum.
+        CacheError: the file cannot be read, or a tensor does not match its checksum.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:

@@ -1,4 +1,4 @@
-"""What a feature cache holds and where it lies on disk.
+"""The contents of a feature cache, and the paths of its files.
 
 One row per image, N in all, in the order of the data set; an image that failed keeps its row:
 
@@ -6,7 +6,7 @@ One row per image, N in all, in the order of the data set; an image that failed 
     path     [N] UTF-8, relative to the data set's root    label   [N] int64, -1 = unlabelled
     split    [N] UTF-8                                     sha256  [N, 32] uint8, of the image file
     status   [N] uint8, 0 = good; else the features are 0  error   [N] UTF-8, why the image failed
-    classes  [K] UTF-8, in the order of the labels         state/<descriptor>/<tensor>  what a pooling was fitted to
+    classes  [K] UTF-8, in the order of the labels         state/<descriptor>/<tensor>  fitted by a pooling
     attributes: format_version, fingerprint (JSON), provenance (JSON), samples (sha256 of the list of images)
 """
 
@@ -39,7 +39,7 @@ CHUNK_BYTES = 256 * 1024
 DTYPES = ("float16", "float32")
 STATUS_OK = 0
 STATUS_FAILED = 1
-# Full bilinear pooling of 4,096 channels; it bounds what a hostile file can make a reader allocate for one row.
+# Full bilinear pooling of 4,096 channels. It bounds what a hostile file can make a reader allocate for a row.
 MAX_DIM = 1 << 24
 # An HDF5 attribute lives in an object header, which ends at 64 KiB.
 MAX_JSON_BYTES = 60_000
@@ -58,7 +58,7 @@ def check_descriptor(name: str, dim: int) -> None:
     """Check that a descriptor can be an HDF5 key and has a usable size.
 
     Raises:
-        CacheError: it cannot, or has not.
+        CacheError: the name cannot be a key, or the size is out of range.
     """
     if not name or "/" in name or name.startswith(".") or not name.isprintable():
         raise CacheError(f"descriptor '{name}': a name is printable, without '/' and without a leading '.'")
@@ -67,20 +67,20 @@ def check_descriptor(name: str, dim: int) -> None:
 
 
 def parts_directory(out: Path) -> Path:
-    """Return where the work on an unfinished cache lives."""
+    """Return the folder of an unfinished cache's plan, shards, fitted tensors and lock."""
     return out.with_name(f"{out.name}.parts")
 
 
 def plan_path(out: Path) -> Path:
-    """Return the file that says what an unfinished cache will be."""
+    """Return the path of an unfinished cache's plan."""
     return parts_directory(out) / "plan.json"
 
 
 def state_path(out: Path) -> Path:
-    """Return the file of what an unfinished cache's poolings were fitted to."""
+    """Return the path of an unfinished cache's fitted tensors."""
     return parts_directory(out) / "state.h5"
 
 
 def shard_path(out: Path, index: int) -> Path:
-    """Return the file of a finished shard."""
+    """Return the path of a finished shard."""
     return parts_directory(out) / f"shard-{index:06d}.h5"

@@ -1,4 +1,4 @@
-"""One writer per parts directory: a lock that the kernel drops when its holder dies, and a note of who holds it."""
+"""A writer's lock on a parts directory, dropped by the kernel when its holder dies, and a file naming the holder."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def lock_directory(directory: Path) -> filelock.BaseFileLock:
             raise CacheError(
                 f"{directory}: {_holder(directory)} is writing here: wait for it, stop it, or choose another -o"
             ) from error
-        # The holder before may have finished and removed the directory between its creation and the lock.
+        # The previous holder may have removed the directory after this process made it and before it got the lock.
         if (directory / LOCK_FILE).exists():
             break
         lock.release()

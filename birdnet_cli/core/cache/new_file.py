@@ -1,4 +1,4 @@
-"""A new HDF5 file, of which every error of the disk is an OSError at the call that met it."""
+"""A new HDF5 file whose disk errors are raised, as OSError, by the call that caused them."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ __all__ = ["NewFile", "create_hdf5"]
 class NewFile:
     """An HDF5 file under construction.
 
-    Every method raises the OSError of a disk that refused to write; HDF5 may keep something back until the file closes.
+    Every method raises the OSError of a disk that refused to write. HDF5 writes some data only when the file closes;
+    `create_hdf5` raises an error of that.
     """
 
     def __init__(self, file: h5py.File, disk: DeferringFile) -> None:
@@ -85,7 +86,7 @@ def create_hdf5(path: Path) -> Iterator[NewFile]:
     """Create `path` and yield it for writing; it is complete, though not synced, when the context ends.
 
     Raises:
-        OSError: the file cannot be created or written; what is at `path` then is to be removed.
+        OSError: the file cannot be created or written; the caller removes what lies at `path`.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:

@@ -1,4 +1,4 @@
-"""An open, validated cache file that survives a fork: each process opens it for itself."""
+"""An open, validated cache file that can be used on both sides of a fork: each process opens the file for itself."""
 
 import os
 from pathlib import Path
@@ -18,10 +18,10 @@ class OpenCacheFile:
 
     Attributes:
         path: the file.
-        shape: what it holds.
+        shape: sizes, types and attributes.
 
     Raises:
-        CacheError: no such file; an extraction into it is unfinished; or it is damaged, foreign or hostile.
+        CacheError: no such file; an extraction into it is unfinished; or the file is damaged, foreign or hostile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class OpenCacheFile:
         """Return the file, open in this process.
 
         Raises:
-            CacheError: it is closed; or this is a forked process, and the file was replaced meanwhile.
+            CacheError: the file is closed; or this is a forked process, and the file was replaced meanwhile.
         """
         if self._pid != os.getpid():
             # HDF5's handles do not survive a fork.
@@ -58,7 +58,7 @@ def _open(path: Path) -> tuple[h5py.File, CacheShape]:
         try:
             file = h5py.File(path, "r", locking=False)
         except OSError:
-            # HDF5 refuses so if this process has the file open with a lock, as a notebook may.
+            # HDF5 refuses `locking=False` if this process has the file open with a lock, as a notebook may.
             file = h5py.File(path, "r")
         try:
             return file, validate_cache(file)

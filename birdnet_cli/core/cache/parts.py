@@ -1,4 +1,4 @@
-"""The parts directory of an unfinished cache: a plan, the shards written so far, and what poolings were fitted to.
+"""The parts directory of an unfinished cache: its plan, the shards written so far, and fitted tensors.
 
 `<out>.parts/` holds `plan.json`, `shard-000000.h5` and so on, `state.h5`, and the writer's lock. Everything in it
 appears under its final name whole, so a process killed at any instruction loses at most the shard it was computing.
@@ -30,12 +30,12 @@ BLOCK_BYTES = 32 << 20
 
 
 class Parts:
-    """An extraction in progress; a context manager that gives the writer's lock back.
+    """An extraction in progress; a context manager that releases the writer's lock.
 
     Attributes:
         out: the cache file to be.
-        plan: what is being extracted.
-        notices: one line for each shard of an earlier run that was found damaged and is missing again.
+        plan: images, descriptors and settings of the extraction.
+        notices: a line for each shard of an earlier run that was found damaged and is missing again.
     """
 
     def __init__(self, out: Path, plan: CachePlan, *, lock: filelock.BaseFileLock | None, notices: list[str]) -> None:
@@ -46,13 +46,13 @@ class Parts:
 
     @classmethod
     def open(cls, out: Path, plan: CachePlan, *, overwrite: bool = False, resume: bool = True) -> "Parts | None":
-        """Begin an extraction, or continue the one that a run with the same plan left unfinished.
+        """Begin an extraction, or continue an unfinished extraction with the same plan.
 
         Args:
             out: the cache file to be.
-            plan: what is to be extracted.
-            overwrite: replace a finished cache, and drop the parts of a run with other settings.
-            resume: False drops the parts of a run with the same settings, too.
+            plan: images, descriptors and settings of the extraction.
+            overwrite: replace a finished cache, and remove the parts of a run with other settings.
+            resume: False removes the parts of a run with the same settings, too.
 
         Returns:
             The extraction, locked against a second writer; None if `out` is already finished with these settings.
@@ -85,18 +85,18 @@ class Parts:
         self.close()
 
     def close(self) -> None:
-        """Give the lock back; the parts stay."""
+        """Release the lock; the parts stay."""
         if self._lock is not None:
             self._lock.release()
 
     def remove(self) -> None:
-        """Remove the parts, once the finished file exists, and give the lock back."""
+        """Remove the parts, once the finished file exists, and release the lock."""
         # A worker that outlived its parent may add a file meanwhile; the next run then removes the rest.
         shutil.rmtree(parts_directory(self.out), ignore_errors=True)
         self.close()
 
     def missing_shards(self) -> list[int]:
-        """Return the shards that nobody has finished, ascending."""
+        """Return the indices of the unfinished shards, ascending."""
         return [index for index in range(self.plan.shards) if not shard_path(self.out, index).exists()]
 
     def require_space(self, final: Mapping[str, int]) -> None:
@@ -106,7 +106,7 @@ class Parts:
             final: name -> D of the descriptors of the finished file.
 
         Raises:
-            CacheError: it does not; the message says how much is needed and free.
+            CacheError: the disk is too small; the message says how much is needed and free.
         """
         estimate = estimate_space(self.plan, final=final)
         missing = len(self.missing_shards()) / self.plan.shards
@@ -183,7 +183,7 @@ class Parts:
                         filled = 0
 
     def save_state(self, state: FittedTensors) -> None:
-        """Keep what poolings were fitted to, beside what is kept already, for resuming and for the finished file.
+        """Add fitted tensors to those saved already, for a resumed run and for the finished file.
 
         Args:
             state: descriptor -> tensor name -> array.
@@ -200,7 +200,7 @@ class Parts:
             raise disk_error(self.out, error, needed=needed) from error
 
     def load_state(self) -> FittedTensors:
-        """Return what `save_state` kept; empty if nothing was.
+        """Return all fitted tensors saved so far; empty before the first `save_state`.
 
         Raises:
             CacheError: the file is damaged.

@@ -1,4 +1,4 @@
-"""The plan of one extraction: everything that is known before its first image is read, and how two plans differ."""
+"""The plan of an extraction: everything that is known before its first image is read; and how two plans differ."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ __all__ = ["CachePlan", "differences", "read_plan", "to_attribute", "write_plan"
 
 @dataclass(frozen=True, kw_only=True)
 class CachePlan:
-    """Everything about an extraction that is known before its first image is read.
+    """Images, descriptors and settings of an extraction, known before its first image is read.
 
     Attributes:
         names: [N] image paths relative to the data set's root, in `os.fsdecode` form.
@@ -33,7 +33,7 @@ class CachePlan:
         descriptors: name -> D of each descriptor that the pass over the images computes.
         dtype: storage type of the descriptors, `float16` or `float32`.
         fingerprint: JSON mapping, flat or nested, of every setting that decides the numbers.
-        provenance: JSON mapping of versions, sources and times; informative, never compared.
+        provenance: JSON mapping of versions, sources and times; for information, never compared.
 
     Raises:
         CacheError: the columns differ in length or do not fit the classes, or a name, D, dtype or mapping is unusable.
@@ -73,7 +73,7 @@ class CachePlan:
 
     @property
     def shards(self) -> int:
-        """The number of shards that N rows make."""
+        """The number of shards of N rows."""
         return -(-self.rows // SHARD_ROWS)
 
     def shard_range(self, index: int) -> range:
@@ -86,7 +86,7 @@ class CachePlan:
         return hashlib.sha256(listing.encode()).hexdigest()
 
     def identity(self) -> dict[str, Any]:
-        """Return what is equal wherever two extractions give the same file: the fingerprint, N, dtype and samples."""
+        """Return the fields that decide the file's content: fingerprint, format, N, dtype and hash of the samples."""
         own = {"format_version": FORMAT_VERSION, "rows": self.rows, "dtype": self.dtype, "samples": self.samples()}
         fingerprint: dict[str, Any] = json.loads(to_attribute("fingerprint", self.fingerprint))
         return fingerprint | own
@@ -100,7 +100,7 @@ class CachePlan:
         """Read what `to_json` wrote.
 
         Raises:
-            CacheError: `text` is something else.
+            CacheError: `text` is not a plan.
         """
         try:
             fields: dict[str, Any] = json.loads(text)
@@ -134,7 +134,7 @@ def to_attribute(field: str, mapping: Mapping[str, Any]) -> str:
     """Return a mapping as the JSON text that an HDF5 attribute can hold.
 
     Raises:
-        CacheError: it is not JSON, or too long.
+        CacheError: the mapping is not JSON, or too long.
     """
     try:
         text = json.dumps(dict(mapping), sort_keys=True, allow_nan=False)

@@ -51,7 +51,7 @@ class FeatureCache:
         """Open and validate a cache; neither the file nor its directory need be writable, and no lock is taken.
 
         Raises:
-            CacheError: no such file; an extraction into it is unfinished; or it is damaged, foreign or hostile.
+            CacheError: no such file; an extraction into it is unfinished; or the file is damaged, foreign or hostile.
         """
         return cls(OpenCacheFile(path))
 
@@ -109,7 +109,7 @@ class FeatureCache:
         return self.column("sha256")
 
     def identity(self) -> dict[str, Any]:
-        """Return what `CachePlan.identity` was when the cache was extracted."""
+        """Return the `CachePlan.identity` of the extraction that wrote the cache."""
         own = {
             "format_version": FORMAT_VERSION,
             "rows": self.rows,
@@ -119,7 +119,7 @@ class FeatureCache:
         return self.fingerprint | own
 
     def state(self, name: str) -> dict[str, NDArray[Any]]:
-        """Return what a descriptor's pooling was fitted to, tensor name -> array; empty if it needed no fitting.
+        """Return the fitted tensors of a descriptor's pooling, tensor name -> array; empty for a pooling without them.
 
         Raises:
             UnknownNameError: no such descriptor.
@@ -131,10 +131,10 @@ class FeatureCache:
             return {key: read_column(dataset) for key, dataset in tensors.items()}
 
     def column(self, key: str) -> NDArray[Any]:
-        """Return a small dataset as stored.
+        """Return a small dataset, such as `label` or `crc32/<descriptor>`, as stored.
 
         Raises:
-            CacheError: it does not match its checksum.
+            CacheError: the values do not match their checksum.
         """
         with damage_as_cache_error(self.path):
             return read_column(self._open_file.file()[key])
@@ -161,8 +161,8 @@ class FeatureCache:
 
         Args:
             name: the descriptor.
-            rows: indices, in any order, repeated or not; or a slice.
-            block_bytes: the size of a float32 block; at least one row is read at a time.
+            rows: indices [n] in 0..N-1, in any order, repeated or not; or a slice.
+            block_bytes: bytes of a float32 block; a block holds at least one row.
             verify: compare each row with its CRC, at about half the speed.
 
         Returns:

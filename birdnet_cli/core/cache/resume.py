@@ -27,7 +27,7 @@ def begin_or_resume(
         The writer's lock, held, and a notice for each damaged shard that was removed; None if `out` is finished.
 
     Raises:
-        CacheError: other settings, another writer, or a directory that cannot be written.
+        CacheError: `out` has other settings or another writer, or its directory cannot be written.
     """
     directory = parts_directory(out)
     try:
@@ -96,7 +96,7 @@ def _changed_fields(out: Path, plan: CachePlan) -> list[str] | None:
     stored = read_plan(out)
     if stored is None:
         return None
-    old, new = (one.identity() | {"descriptors": dict(one.descriptors)} for one in (stored, plan))
+    old, new = (side.identity() | {"descriptors": dict(side.descriptors)} for side in (stored, plan))
     return differences(old, new)
 
 

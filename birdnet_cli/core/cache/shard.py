@@ -1,8 +1,8 @@
-"""One shard: the finished rows of up to 512 consecutive images in a file of its own.
+"""A shard: the finished rows of up to 512 consecutive images in a file of their own.
 
-It holds what the finished cache will hold of these rows (features, crc32, status, error, sha256) in the same chunks, so
-that they can be copied raw. Its final name is the proof that it is whole, and no separate list of shards exists that
-could disagree: the rename comes after closing, reading back and fsync.
+It holds these rows of the finished cache (features, crc32, status, error, sha256) in the same chunks, so that they can
+be copied raw. A file under its final name is whole, since the rename comes after closing, reading back and fsync; so no
+separate list of finished shards is kept, which could disagree with the files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,14 +42,14 @@ def write_shard_file(
     Args:
         path: the shard's final name.
         plan: the extraction's plan.
-        index: which shard.
+        index: number of the shard, from 0.
         features: descriptor -> [n, D] floating point, unrounded; rows of failed images are stored as zeros.
         status: [n], 0 = good.
         errors: [n] texts, empty for good images; cut after 1,000 bytes.
-        sha256: [n, 32], of each image file; zeros where it could not be read.
+        sha256: [n, 32] digest of each image file; zeros where the file could not be read.
 
     Raises:
-        CacheError: an argument's shape does not fit the plan, or what was written does not read back.
+        CacheError: an argument's shape does not fit the plan, or the written file does not read back.
         NumericsError: a good image's descriptor is not finite or beyond the storage type; the message names the image.
         OSError: the disk refused.
     """
@@ -71,7 +71,7 @@ def open_shard(path: Path, *, plan: CachePlan, index: int) -> Iterator[h5py.File
     """Yield a shard for reading after checking that its shapes and types are the plan's.
 
     Raises:
-        CacheError: it cannot be read, or it is of another shape.
+        CacheError: the shard cannot be read, or has another shape.
     """
     with ExitStack() as stack:
         try:
@@ -80,7 +80,7 @@ def open_shard(path: Path, *, plan: CachePlan, index: int) -> Iterator[h5py.File
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise CacheError(f"{path.name}: cannot be read ({' '.join(str(error).split())[:160]})") from error
         if not matches:
-            raise CacheError(f"{path.name}: a dataset is not of the shape and type that its plan says")
+            raise CacheError(f"{path.name}: a dataset differs from its plan in shape or type")
         yield file
 
 
@@ -88,7 +88,7 @@ def check_shard(path: Path, *, plan: CachePlan, index: int) -> None:
     """Read a shard whole and compare every row and column with its checksum.
 
     Raises:
-        CacheError: it cannot be read, or the first damaged row or column.
+        CacheError: the shard cannot be read; or a row or column is damaged, the first of which the message names.
     """
     with open_shard(path, plan=plan, index=index) as file:
         for name in plan.descriptors:
@@ -99,7 +99,7 @@ def check_shard(path: Path, *, plan: CachePlan, index: int) -> None:
 
 
 def checked_chunks(file: h5py.File, name: str, *, path: Path) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint32]]]:
-    """Yield, chunk by chunk, an open shard's first row, stored rows [n, D] and their CRCs [n], each compared.
+    """Yield each chunk of an open shard: its first row's index, stored rows [n, D] and their CRCs [n], compared.
 
     Raises:
         CacheError: a row does not match its CRC.

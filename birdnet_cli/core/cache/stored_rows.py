@@ -21,7 +21,7 @@ class ChunkReader:
     """The stored rows of one [N, D] dataset.
 
     Attributes:
-        name: the dataset's.
+        name: the dataset's path in the file.
         rows: N.
         chunks: the number of chunks.
         dim: D.
@@ -55,7 +55,7 @@ class ChunkReader:
         where = f"rows {start} to {min(start + self.chunk_rows, self.rows) - 1} of {self.name}"
         try:
             info = self._dataset.id.get_chunk_info_by_coord((start, 0))
-            # zlib never expands by more than this; the stored size comes from the file and may be anything.
+            # zlib never expands data by more than this; the stored size comes from the file, which may lie.
             if info.filter_mask or info.byte_offset is None or info.size > size + size // 1000 + 64:
                 raise CacheError(f"{where} are not stored as this format stores them")
             if self._compressed:
@@ -89,14 +89,14 @@ def row_crcs(rows: NDArray[Any]) -> NDArray[np.uint32]:
 
 
 def narrow(values: NDArray[Any], out: NDArray[Any]) -> str | None:
-    """Convert rows to the storage type of `out`, or say why they cannot be.
+    """Convert rows to the storage type of `out`, or return why they cannot be stored.
 
     Args:
         values: [n, D] floating point.
         out: [n, D] float16 or float32, overwritten.
 
     Returns:
-        None, or the reason: a value that is not finite, or beyond what the type holds (65,504 in float16).
+        None, or the reason: a value is not finite, or beyond the range of the type (65,504 in float16).
     """
     # A NaN makes both extremes NaN, and every comparison with NaN is false.
     low, high = float(values.min()), float(values.max())
@@ -113,7 +113,7 @@ def is_finite(rows: NDArray[Any]) -> bool:
     """Return whether stored rows hold neither NaN nor infinity. [n, D] -> bool."""
     if rows.dtype == np.float32:
         return bool(np.isfinite(rows).all())
-    # float16 has no fast arithmetic in numpy: an exponent of ones is 0x7C00 and up, or 0xFC00 and up if negative.
+    # numpy's float16 arithmetic is slow. As integers, infinities and NaN are 0x7C00 and up, or 0xFC00 and up.
     return bool(rows.view(np.int16).max() < 0x7C00 and rows.view(np.uint16).max() < 0xFC00)
 
 

@@ -22,10 +22,10 @@ def stream_rows(
         reader: the stored rows.
         wanted: [n] indices in 0 .. N-1, in any order.
         block_rows: rows per block.
-        crcs: [N] checksums to compare each row with, or None.
+        crcs: [N] checksums of the stored rows, to compare them with; None compares nothing.
 
     Yields:
-        Positions in `wanted`, consecutive, and their rows, overwritten by the next step.
+        Consecutive positions [n] in `wanted`, and their rows [n, D], overwritten by the next step.
 
     Raises:
         CacheError: a row cannot be read, does not match its checksum, or is not finite.
@@ -49,7 +49,7 @@ def _gather(
     out: NDArray[np.float32],
     crcs: NDArray[np.uint32] | None,
 ) -> None:
-    """Copy ascending `rows` of one chunk to the places `members` of `out`."""
+    """Copy `rows`, ascending and all in the same chunk, to the rows `members` of `out`."""
     index, first = divmod(int(rows[0]), reader.chunk_rows)
     offsets = rows - rows[0]
     used = reader.chunk(index)[first : first + offsets[-1] + 1]

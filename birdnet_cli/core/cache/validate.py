@@ -29,7 +29,7 @@ MAX_TEXT_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
-    """What a validated file holds.
+    """Sizes, types and attributes of a validated file.
 
     Attributes:
         rows: N.
@@ -52,7 +52,7 @@ class CacheShape:
 
 @contextmanager
 def damage_as_cache_error(path: Path) -> Iterator[None]:
-    """Turn what h5py raises on a damaged or foreign file into one line that names the file."""
+    """Turn an error of h5py on a damaged or foreign file into a CacheError of a single line that names the file."""
     try:
         yield
     except CacheError as error:
@@ -68,8 +68,8 @@ def validate_cache(file: h5py.File) -> CacheShape:
     """Check an open file against the format.
 
     Raises:
-        CacheError: it departs from it; the message says where.
-        OSError, RuntimeError, KeyError, ValueError, TypeError: HDF5 cannot make sense of it.
+        CacheError: the file departs from the format; the message says where.
+        OSError, RuntimeError, KeyError, ValueError, TypeError: HDF5 cannot read the file.
     """
     version = _attribute(file, "format_version", kind="i")
     if version != FORMAT_VERSION:
@@ -111,7 +111,7 @@ def _require_hard_link(group: h5py.Group, key: str) -> None:
     if link is None:
         raise CacheError(f"lacks '{key}': not a feature cache")
     if not isinstance(link, h5py.HardLink):
-        raise CacheError(f"'{key}' is a link out of its place: a feature cache holds none")
+        raise CacheError(f"'{key}' is a link to another place: a feature cache holds none")
 
 
 def _group(parent: h5py.Group, key: str) -> h5py.Group:
@@ -129,14 +129,14 @@ def _dataset(group: h5py.Group, key: str) -> h5py.Dataset:
         raise CacheError(f"'{key}' is not a dataset")
     layout = dataset.id.get_create_plist()
     if layout.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED) or layout.get_external_count():
-        raise CacheError(f"'{dataset.name}' keeps its values elsewhere")
+        raise CacheError(f"'{dataset.name}' stores its values outside this file")
     return dataset
 
 
 def _column(group: h5py.Group, key: str, *, kinds: str, shape: tuple[int, ...] | None = None) -> h5py.Dataset:
     dataset = _dataset(group, key)
     if dataset.dtype.kind not in kinds or dataset.dtype.itemsize > MAX_TEXT_BYTES or dataset.shape is None:
-        raise CacheError(f"'{dataset.name}' is of another type ({dataset.dtype})")
+        raise CacheError(f"'{dataset.name}' has an unexpected type ({dataset.dtype})")
     if shape is not None and dataset.shape != shape:
         raise CacheError(f"'{dataset.name}' has shape {dataset.shape} instead of {shape}")
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
@@ -158,7 +158,7 @@ def _features(group: h5py.Group, name: str, N: int) -> tuple[int, ...]:
     layout = dataset.id.get_create_plist()
     filters = tuple(layout.get_filter(index)[0] for index in range(layout.get_nfilters()))
     if dataset.chunks != (r, D) or filters not in ((), GZIP):
-        raise CacheError(f"'{dataset.name}' has chunks {dataset.chunks} and filters {filters} that are not ours")
+        raise CacheError(f"'{dataset.name}' has chunks {dataset.chunks} and filters {filters} that fbn does not write")
     stored = dataset.id.get_storage_size()
     whole = filters == GZIP or stored == chunks * r * D * dataset.dtype.itemsize
     if not whole or stored > dataset.file.id.get_filesize() or dataset.id.get_num_chunks() != chunks:
@@ -170,7 +170,7 @@ def _attribute(owner: h5py.Group | h5py.Dataset, key: str, *, kind: str) -> Any:
     attribute = h5a.open(owner.id, key.encode())
     dtype = attribute.dtype
     if attribute.shape != () or dtype.kind != kind or dtype.itemsize > MAX_ATTRIBUTE_BYTES:
-        raise CacheError(f"attribute '{key}' is of another type ({dtype})")
+        raise CacheError(f"attribute '{key}' has an unexpected type ({dtype})")
     value = np.zeros((), dtype)
     attribute.read(value)
     return value[()]

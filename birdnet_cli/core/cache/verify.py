@@ -20,11 +20,11 @@ __all__ = ["DamagedRow", "replace_rows", "verify_cache"]
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """A row whose stored bytes are not those that were written.
+    """A row whose stored bytes do not match their checksum, cannot be read or are not finite.
 
     Attributes:
-        descriptor: of which descriptor.
-        row: its index.
+        descriptor: name of the descriptor.
+        row: index of the row.
         name: the image, as in `FeatureCache.names`.
     """
 
@@ -34,7 +34,7 @@ class DamagedRow:
 
 
 def verify_cache(path: Path, *, on_rows: Callable[[int], None] | None = None) -> list[DamagedRow]:
-    """Read a cache whole and compare everything with its checksum.
+    """Read the whole cache and compare every row and column with its checksum.
 
     Args:
         path: a finished cache.
@@ -44,7 +44,7 @@ def verify_cache(path: Path, *, on_rows: Callable[[int], None] | None = None) ->
         The damaged rows, by descriptor and row.
 
     Raises:
-        CacheError: the structure or a small column is damaged, which no row can replace: extract again.
+        CacheError: the structure or a small column is damaged, which `replace_rows` cannot repair: extract again.
     """
     damaged = []
     with FeatureCache.open(path) as cache:
@@ -123,7 +123,7 @@ def _replaced_rows(cache: FeatureCache, name: str, replaced: Mapping[int, NDArra
         try:
             stored = reader.chunk(index)
         except CacheError:
-            # Zeros do not match the old checksums: what is not replaced below stays damaged.
+            # Zeros do not match the old checksums, so rows that are not replaced below are still found damaged.
             stored = np.zeros((len(checksums), reader.dim), reader.dtype)
         for row in range(start, start + len(stored)):
             if row in replaced:

@@ -27,7 +27,7 @@ ChecksummedRows: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[np.uint32]]]
 
 @dataclass(frozen=True)
 class ImageColumns:
-    """What reading the images gave, beside descriptors.
+    """The columns, other than descriptors, that reading the images produced.
 
     Attributes:
         status: [N] uint8, 0 = good.
@@ -50,19 +50,19 @@ def write_cache(
     features: Mapping[str, ChecksummedRows],
     compress: bool,
 ) -> None:
-    """Write `out`, check it and put it in the place of whatever was there.
+    """Write the finished cache, check it, and put it in the place of an older file.
 
     Args:
         out: the finished cache.
-        plan: its columns, fingerprint and provenance; the plan's own descriptors are not used.
+        plan: names, labels, splits, classes, fingerprint and provenance; its descriptors are not used.
         images: the outcome of reading each image.
-        state: descriptor -> what its pooling was fitted to.
+        state: fitted tensors.
         dims: descriptor -> D.
         features: descriptor -> its rows, in order; read once, a chunk at a time.
         compress: gzip the descriptors.
 
     Raises:
-        CacheError: the disk is full, or what was written does not read back.
+        CacheError: the disk is full, or the written file does not read back.
     """
     needed = estimate_space(plan, final=dims).final
     if not compress:
@@ -76,7 +76,7 @@ def write_cache(
                     _write_features(new, name, features[name], D=D, plan=plan, compress=compress)
             with FeatureCache.open(temporary) as cache:
                 if cache.descriptors != dims or cache.rows != plan.rows:
-                    raise CacheError(f"{out}: what was written does not read back; rerun the same command")
+                    raise CacheError(f"{out}: the written file does not read back; rerun the same command")
     except OSError as error:
         raise disk_error(out, error, needed=needed) from error
 

@@ -198,17 +198,17 @@ def mixed_types(file):
     replace(file, "features/max", data=np.zeros((1100, 40), np.float32), chunks=(512, 40))
 
 
-ELSEWHERE = "link out of its place"
+ELSEWHERE = "link to another place"
 MUTATIONS = [
     *((mutate, ELSEWHERE) for mutate in (soft_link, external_link, link_group, unexpected_link, link_in_the_state)),
-    *((mutate, "of another type") for mutate in (vlen_text, vlen_attribute, object_references, compound)),
+    *((mutate, "has an unexpected type") for mutate in (vlen_text, vlen_attribute, object_references, compound)),
     *((mutate, "is not stored whole") for mutate in (huge_rows, huge_rows_never_written, huge_text, huge_state)),
     *((mutate, "is not stored whole") for mutate in (overflowing_state, never_written, chunked_column)),
     *((mutate, "is not stored whole") for mutate in (chunks_never_written, gzipped_and_never_written)),
     (big_endian, "expected float16 or float32"),
     (huge_dim, "has 33554432 dimensions"),
-    *((mutate, "that are not ours") for mutate in (huge_chunks, other_filter, checksummed)),
-    *((mutate, "keeps its values elsewhere") for mutate in (virtual, external_storage)),
+    *((mutate, "that fbn does not write") for mutate in (huge_chunks, other_filter, checksummed)),
+    *((mutate, "stores its values outside this file") for mutate in (virtual, external_storage)),
     (other_version, "format 2, this fbn reads format 1"),
     *((mutate, "not a feature cache, or damaged") for mutate in (broken_json, deep_json)),
     (missing_column, "lacks 'sha256'"),
