@@ -1,4 +1,4 @@
-"""The use cases: each joins the stages below it to what one command does."""
+"""The use cases: a module for each command, which joins the stages below."""
 
 from birdnet_cli.core.engine.compare import compare
 from birdnet_cli.core.engine.evaluate import evaluate

@@ -33,28 +33,30 @@ def compare(
 
     Args:
         a: a file that `fbn evaluate --json` wrote, or a model file (`.safetensors`).
-        b: another one; a result and a model can be compared too.
-        data: what models are measured on: a data set of images or a feature cache.
-        split: which split of it.
-        data_format: layout of the images.
+        b: as `a`; a result file can be compared with a model file.
+        data: the images that models are measured on: a data set or a feature cache.
+        split: the split of `data`: `train`, `val` or `test`.
+        data_format: layout of the images: `auto`, `folder`, `cub`, `csv` or `rec`.
         bbox: crop to the data set's bounding boxes.
         weights: backbone weights, for models that do not embed them.
-        precision: arithmetic of the backbone.
+        precision: arithmetic of the backbone: `auto`, `float32` or `bfloat16`.
         batch_size: images per forward pass.
         workers: decoder processes.
-        device: where models run.
+        device: device of the models: `auto`, `cpu`, `cuda` or `cuda:N`.
         progress: follows the work.
 
     Raises:
         UsageError: a model without `data`, or `data` without a model.
-        DataError: a file that is no result, or two results that share no image.
+        DataError: a file is not a result of `evaluate`, or the two results share no image.
     """
     paths = [Path(a), Path(b)]
     models = [path for path in paths if path.suffix == MODEL_SUFFIX]
     if models and data is None:
         raise UsageError(f"{models[0]}: a model needs images to be measured on: give --data, or results of evaluate")
     if data is not None and not models:
-        raise UsageError(f"--data {data}: both are results already; leave it out, or give model files")
+        raise UsageError(
+            f"--data {data}: both are results already, which need no images; leave --data out, or give model files"
+        )
     evaluations: list[Evaluation] = []
     for path in paths:
         if path.suffix != MODEL_SUFFIX or data is None:
@@ -67,6 +69,6 @@ def compare(
                 progress=progress,
             )
         )  # fmt: skip
-        # One model at a time: two may not fit beside each other.
+        # Free the model before the next is loaded: both together may not fit in memory.
         del model
     return compare_evaluations(*evaluations)

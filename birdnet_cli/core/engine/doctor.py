@@ -1,4 +1,4 @@
-"""What this installation has, what it lacks, and the command that mends it."""
+"""The parts of this installation, found or missing, and the command that installs a missing part."""
 
 import importlib.util
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from birdnet_cli.core.provenance import software_versions
 
 __all__ = ["Check", "examine"]
 
-# extra -> a module that it brings, and what for
+# Extra -> a module that it installs, and the feature that needs the module.
 EXTRAS = {
     "offline": ("onnx", "VGG16's weights without a download"),
     "timm": ("timm", "backbones named timm:NAME"),
@@ -25,9 +25,13 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report; `remedy` is a command or an instruction, and empty when all is well.
+    """A line of the report.
 
-    `missing` is what fbn needs for its main job, `absent` what it can do without.
+    Attributes:
+        name: the part that was looked at.
+        status: `missing` is a part that fbn needs for its main job, `absent` a part that it can do without.
+        detail: version, source or reason.
+        remedy: a command or an instruction; empty if nothing need be done.
     """
 
     name: str
@@ -81,17 +85,17 @@ def _extras() -> list[Check]:
 
 def _ops() -> list[Check]:
     ops: dict[str, list[Implementation]] = {}
-    for one in describe_ops():
-        if not one.op.endswith("_backward"):
-            ops.setdefault(one.op, []).append(one)
+    for implementation in describe_ops():
+        if not implementation.op.endswith("_backward"):
+            ops.setdefault(implementation.op, []).append(implementation)
     return [_op(name, implementations) for name, implementations in ops.items()]
 
 
 def _op(name: str, implementations: list[Implementation]) -> Check:
     details = [
-        f"{one.device}: {one.runs} ({one.why})" if one.runs in ("reference", "nothing") else f"{one.device}: {one.runs}"
-        for one in implementations
+        f"{found.device}: {found.runs}" + (f" ({found.why})" if found.runs in ("reference", "nothing") else "")
+        for found in implementations
     ]
-    # Kernels that the first use will compile are there; a reference that nothing can mend is as good as it gets.
-    remedies = [one.remedy for one in implementations if one.runs == "reference" and one.remedy]
+    # A kernel that the first use will compile counts as present, and so does a reference that nothing can replace.
+    remedies = [found.remedy for found in implementations if found.runs == "reference" and found.remedy]
     return Check(f"fbn::{name}", "absent" if remedies else "ok", "; ".join(details), "; ".join(remedies))

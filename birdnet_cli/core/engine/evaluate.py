@@ -1,4 +1,4 @@
-"""A model on a labelled split - of images or of a feature cache - -> what it says of every image, and the figures."""
+"""A model + a labelled split of images or of a feature cache -> the outcome of every image, and the evaluation."""
 
 import hashlib
 import os
@@ -47,8 +47,8 @@ def evaluate(
         progress: follows the work.
 
     Raises:
-        UsageError: less than one image per forward pass.
-        DataError: the split is empty, or has a class that the model does not know.
+        UsageError: `batch_size` is below 1.
+        DataError: the split is empty, or has a class that the model lacks.
         CacheError: the cache's features are not the model's.
     """
     progress = progress or SilentProgress()
@@ -90,7 +90,7 @@ class _Scored:
 
 def _record(batches: Iterable[_Scored], model: Model, recorder: Recorder) -> None:
     for batch in batches:
-        # In float64, so that the loss of a surely wrong call is its own and not that of float32's smallest number.
+        # In float64: an underflow in float32 would cap the loss of a confidently wrong prediction.
         probabilities = model.head.probabilities(batch.logits.double())
         recorder.add(probabilities, batch.labels, names=batch.names, digests=batch.digests)
 
@@ -130,7 +130,7 @@ def _cached_logits(
         raise CacheError(f"{path}: the model takes whole feature maps, and caches hold none: give it images")
     name = pooling_name(model.description.pooling)
     _require_same_features(path, cache, model)
-    wanted = np.flatnonzero([one == split for one in cache.splits])
+    wanted = np.flatnonzero([row_split == split for row_split in cache.splits])
     readable = wanted[cache.status[wanted] == STATUS_OK]
     failed.extend(f"{cache.names[row]}: {cache.errors[row]}" for row in wanted if cache.status[row] != STATUS_OK)
     labels = _labels_of_model(cache.labels[readable].tolist(), cache.classes, model, split)
@@ -152,7 +152,7 @@ def _other_rows(cache: FeatureCache, split: str) -> Iterator[tuple[bytes, Copy]]
 
 
 def _other_files(dataset: ImageDataset, split: str, progress: Progress) -> Iterator[tuple[bytes, Copy]]:
-    """Hash the files of the other splits that are as long as one of this split's: no other can be the same."""
+    """Hash those files of the other splits whose length occurs in this split; no other file can be a copy."""
     sizes = {sample.size for sample in dataset.samples if sample.split == split}
     suspects = [sample for sample in dataset.samples if sample.split != split and sample.size in sizes]
     unread: list[Sample] = []

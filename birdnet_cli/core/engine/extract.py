@@ -37,7 +37,7 @@ def extract(
         bbox: crop to the data set's bounding boxes.
         splits: only these splits; empty is all.
         overwrite: replace a finished cache.
-        on_error: see `run_extraction`.
+        on_error: `fail` stops at the first shard with an image that cannot be read; `skip` lists the image.
         progress: follows the work.
 
     Raises:
@@ -65,7 +65,20 @@ def prepare_extraction(
     splits: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Extraction:
-    """Open the data set and find the weights; the arguments are those of `extract`."""
+    """Open the data set and find the weights.
+
+    Args:
+        data: as in `extract`.
+        output: the cache to write.
+        settings: everything that decides the numbers.
+        data_format: as in `extract`.
+        bbox: crop to the data set's bounding boxes.
+        splits: only these splits; empty is all.
+        progress: follows a download of weights.
+
+    Raises:
+        FbnError: as `open_dataset` and `Extraction`.
+    """
     dataset = open_dataset(Path(data), format=data_format, bbox=bbox)
     if splits:
         chosen = tuple(sample for split in splits for sample in dataset.subset(split).samples)

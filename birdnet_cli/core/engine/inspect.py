@@ -1,4 +1,4 @@
-"""A cache or a model file -> what it says of itself, and its sha256."""
+"""A feature cache or a model file -> the description that it holds, as JSON."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,11 +11,14 @@ __all__ = ["describe_cache", "describe_file"]
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """Return what a file's header says, as JSON; of a model with the sha256 by which it can be told from others.
+    """Return the contents of a file's header as JSON; for a model, with the file's sha256.
+
+    Args:
+        path: a feature cache (`.h5`), or a model file under any other suffix.
 
     Raises:
-        CacheError: it is called `.h5`, and is no cache, or a damaged one.
-        ModelFileError: it is called anything else, and is no model of fbn.
+        CacheError: an `.h5` file that is damaged, or not a feature cache.
+        ModelFileError: another file that is damaged, or not a model of fbn.
     """
     if path.suffix == ".h5":
         return describe_cache(path)
@@ -23,7 +26,7 @@ def describe_file(path: Path) -> dict[str, Any]:
 
 
 def describe_cache(path: Path) -> dict[str, Any]:
-    """Return what `fbn cache info` shows: contents, fingerprint and provenance.
+    """Return contents, fingerprint and provenance of a cache, as `fbn cache info` shows them.
 
     Raises:
         CacheError: absent, unfinished, damaged or foreign.

@@ -1,4 +1,4 @@
-"""Images + a model file -> class names and probabilities, one row per image, failures included."""
+"""Images + a model -> class names and probabilities, a row for each image, unreadable images included."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from birdnet_cli.core.progress import Progress, SilentProgress
 
 __all__ = ["predict"]
 
-WINDOW = 1024  # images handed to the loader at a time, so that an endless list of paths needs no endless memory
+WINDOW = 1024  # images handed to the loader at a time, so that memory does not grow with the list of paths
 INLINE = 8  # up to this many images, starting decoder processes costs more than it saves
 
 
@@ -31,16 +31,16 @@ def predict(
     Args:
         sources: files, folders, globs, `.txt` lists, `.rec` files, or `-` (see `sources.expand_sources`).
         model: from `load_model`.
-        k: names per image.
+        k: class names per image.
         batch_size: images per forward pass.
         workers: decoder processes; None chooses 0 for a few images and 2 for many.
-        stdin: lines that `-` reads.
-        watch: called with each batch and its rows before these are yielded, such as an `EvidenceWriter`.
+        stdin: lines that the source `-` reads.
+        watch: called with each batch and its rows before the rows are yielded, such as an `EvidenceWriter`.
         progress: follows the work.
 
     Raises:
-        UsageError: less than one image per forward pass.
-        DataError: a folder or pattern without an image. A single bad image is a row, not an error.
+        UsageError: `batch_size` is below 1.
+        DataError: a folder or pattern without an image. An image that cannot be read is a row with its error.
     """
     progress = progress or SilentProgress()
     images = list_samples(expand_sources((os.fspath(source) for source in sources), stdin=stdin))

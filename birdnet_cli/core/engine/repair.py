@@ -22,18 +22,18 @@ def repair_cache(
 
     Args:
         path: the cache.
-        damaged: what `find_damage` returned, not empty.
+        damaged: the rows that `find_damage` returned, at least 1.
         data: the data set that the cache was made from.
-        weights: where its backbone weights are.
+        weights: source of the backbone's weights: `auto`, `none` or a file.
         progress: follows the work.
 
     Raises:
-        CacheError: an image of a damaged row is gone, cannot be read, or is not the one that was extracted.
-        WeightsError: the weights are not those of the cache.
+        CacheError: the image of a damaged row is gone, cannot be read, or has other bytes than the extracted image.
+        WeightsError: the weights cannot be found, or have another sha256 than the cache's.
     """
     progress = progress or SilentProgress()
     with FeatureCache.open(path) as cache:
-        rows = sorted({one.row for one in damaged})
+        rows = sorted({damage.row for damage in damaged})
         samples = find_samples(cache, rows, data)
         origin = read_origin(cache)
         device = str(origin.settings.get("device", "auto"))
@@ -57,14 +57,14 @@ def repair_cache(
             for name, descriptor in values.items():
                 fresh[name][row] = descriptor
             advance(1)
-    replace_rows(path, {one.descriptor: fresh[one.descriptor] for one in damaged})
+    replace_rows(path, {damage.descriptor: fresh[damage.descriptor] for damage in damaged})
 
 
 def find_damage(path: Path, *, progress: Progress | None = None) -> list[DamagedRow]:
     """Compare every row of a cache with its CRC32 and return the damaged ones.
 
     Raises:
-        CacheError: the structure itself is damaged.
+        CacheError: the file's structure or a small column is damaged: extract again.
     """
     with FeatureCache.open(path) as cache:
         total = cache.rows * len(cache.descriptors)

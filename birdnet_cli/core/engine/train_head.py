@@ -1,4 +1,4 @@
-"""Feature cache -> model file: solve the head on the training split and put everything a prediction needs beside it."""
+"""Feature cache -> model file: solve the head on the training split, and write all that a prediction needs."""
 
 import os
 import time
@@ -29,16 +29,16 @@ __all__ = ["TrainedHead", "train_head"]
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """What `train_head` wrote.
+    """The result of `train_head`.
 
     Attributes:
         output: the model file.
-        sha256: of the file.
-        pooling: the descriptor.
-        images: training images the head was solved on.
+        sha256: SHA-256 of the model file, in hexadecimal.
+        pooling: name of the descriptor.
+        images: number of training images that the head was solved on.
         classes: number of classes.
         fit: the solution with its cross-validation.
-        seconds: wall time.
+        seconds: wall time of the call.
     """
 
     output: Path
@@ -50,7 +50,7 @@ class TrainedHead:
     seconds: float
 
     def summary(self) -> str:
-        """Return one line for people."""
+        """Return a line for people."""
         return (
             f"{self.output}: {self.classes} classes, {self.images:,} training images, {self.pooling}, "
             f"C = {self.fit.C:.4g}; sha256 {self.sha256}; {self.seconds:.1f} s"
@@ -73,24 +73,26 @@ def train_head(
     """Solve for a linear head on a cache's training split and write a model file.
 
     Args:
-        cache: what `extract` wrote.
+        cache: a feature cache that `extract` wrote.
         output: the model file to write, `.safetensors`.
-        pooling: which descriptor; may be left out when the cache has one.
+        pooling: name of a descriptor of the cache; None chooses the only descriptor.
         settings: loss, regularisation, cross-validation.
-        groups: a CSV with the columns `path` and `group_column`; images of one group, such as one photographer's, are
-            never both trained on and judged in cross-validation.
+        groups: a CSV with the columns `path` and `group_column`; the images of a group, such as a photographer's, are
+            never both trained on and judged in a fold of the cross-validation.
         group_column: the column of `groups`.
-        weights: where the backbone's weights are found again, to be embedded; their sha256 must match the cache's.
-        embed_backbone: False leaves them out: smaller, but a prediction must find them.
+        weights: source of the backbone's weights, to be embedded: `auto`, `none` or a file; their sha256 must be the
+            cache's.
+        embed_backbone: False leaves the weights out: the file is smaller, and a prediction must find the weights.
         overwrite: replace an existing file.
         progress: follows the work.
 
     Raises:
-        UsageError: the output exists or has no folder, or no descriptor is named where there are several.
+        UsageError: the output exists, has no folder or another suffix; or the cache has several descriptors, and
+            `pooling` is None.
         CacheError: the cache is absent, unfinished or damaged.
         DataError: the training split has fewer than two classes, or a class without an image; or `groups` lacks images.
-        NumericsError: float16 was asked for W, and training predictions would change.
-        WeightsError: the weights to embed are not found, or are others.
+        NumericsError: `settings` want W in float16, and training predictions would change.
+        WeightsError: the weights to embed are not found, or have another sha256.
     """
     progress = progress or SilentProgress()
     settings = settings or HeadSettings()
@@ -100,7 +102,7 @@ def train_head(
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
     if not output.parent.is_dir():
-        # Said before the solve, not after it.
+        # Checked before the solve, which may take hours.
         raise UsageError(f"{output}: there is no folder {output.parent}; make it, or choose another -o")
     started = time.monotonic()
     with FeatureCache.open(Path(cache)) as opened:
@@ -108,8 +110,8 @@ def train_head(
         pooling_settings = parse_pooling(name)
         origin = read_origin(opened)
         if embed_backbone:
-            # Weights that are not to be found should not cost the solve's time; they are read again after it, for
-            # holding them meanwhile would be most of its memory.
+            # Missing weights are reported before the solve. They are read again after it, since held during the solve
+            # they would be most of its memory.
             find_recorded_weights(origin.model_dump(), weights, owner=cache, progress=progress)
         wanted = _training_rows(opened)
         members = None

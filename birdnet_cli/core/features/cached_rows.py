@@ -1,4 +1,4 @@
-"""Some rows of one descriptor of a feature cache -> the row source that the head solvers stream."""
+"""Rows of a descriptor in a feature cache -> the row source that the head solvers stream."""
 
 from collections.abc import Iterator
 
@@ -18,14 +18,14 @@ class CachedRows:
     """A `core.heads.RowSource` on an open cache.
 
     Args:
-        cache: stays open while this is used.
-        name: the descriptor.
-        wanted: rows [n] of the cache.
+        cache: the cache; the caller keeps it open while rows are read.
+        name: name of the descriptor.
+        wanted: indices [n] of rows of the cache, in any order.
 
     Attributes:
-        rows: n.
-        dim: D.
-        run: rows in one chunk of the file.
+        rows: n, the number of rows.
+        dim: D, the number of columns.
+        run: rows in a chunk of the file, which are fastest read together.
     """
 
     def __init__(self, cache: FeatureCache, name: str, wanted: NDArray[np.int64]) -> None:
@@ -37,21 +37,25 @@ class CachedRows:
         self._wanted = wanted
 
     def reordered(self, order: NDArray[np.int64]) -> "CachedRows":
-        """Return these rows, or some of them, in another order."""
+        """Return the rows at the positions `order` [m], each in 0..n-1, as another row source."""
         return CachedRows(self._cache, self._name, self._wanted[order])
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield the first position and float32 [n, D] of consecutive blocks; a block is overwritten by the next."""
+        """Yield each block: its first position and float32 values [m, D], which the next block overwrites."""
         for positions, block in self._cache.blocks(self._name, self._wanted, block_bytes=BLOCK_BYTES):
             yield int(positions[0]), block
 
 
 def choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
-    """Return the name of the descriptor that is asked for; None is the only one.
+    """Return the name of a descriptor of a cache.
+
+    Args:
+        cache: an open cache.
+        pooling: a descriptor's name in any spelling that `parse_pooling` reads; None chooses the only descriptor.
 
     Raises:
-        UsageError: None where there are several.
-        UnknownNameError: no such descriptor.
+        UsageError: `pooling` is None, and the cache has several descriptors.
+        UnknownNameError: the cache has no such descriptor.
     """
     if pooling is not None:
         name = pooling_name(parse_pooling(pooling))
@@ -66,6 +70,6 @@ def choose_descriptor(cache: FeatureCache, pooling: str | None) -> str:
 
 
 def needs_standardizing(name: str) -> bool:
-    """Return whether a descriptor's values differ in scale, as those do that no pooling normalises."""
+    """Return whether a descriptor's columns differ in scale: true for max pooling and unnormalised poolings."""
     settings = parse_pooling(name)
     return settings.name == "max" or not settings.normalize

@@ -1,4 +1,4 @@
-"""What a feature cache was made with: its images and its descriptors, to be read and computed again."""
+"""The origin of a feature cache: its record of the extraction, its images, and the extractor that made it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,18 +20,20 @@ __all__ = ["CacheOrigin", "find_samples", "read_origin", "rebuild_backbone", "re
 
 
 class CacheOrigin(BaseModel):
-    """What `extract` has put on record about a cache; a file of a stranger may say anything, so it is validated.
+    """The record of the extraction that made a cache; validated, since a foreign file may hold anything.
 
     Attributes:
         data: fingerprint of the data set.
-        backbone, layer, weights_sha256: the network.
-        preprocessing: as `Preprocessing.from_json` reads it.
-        transform: how an image became the backbone's input.
+        backbone: name of the backbone.
+        layer: layer of the feature map.
+        weights_sha256: SHA-256 of the backbone's weights, in hexadecimal.
+        preprocessing: the JSON object that `Preprocessing.from_json` reads.
+        transform: settings that turn an image into the backbone's input.
         flip: whether descriptors average over the mirrored image.
         precision: arithmetic of the backbone.
-        weights_source: where its weights came from, for people.
+        weights_source: where the backbone's weights came from, for people.
         bbox: whether images were cropped to bounding boxes.
-        settings: of the extraction.
+        settings: all settings of the extraction.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,10 +52,10 @@ class CacheOrigin(BaseModel):
 
 
 def read_origin(cache: FeatureCache) -> CacheOrigin:
-    """Return what a cache was made with.
+    """Return the record of the extraction that made a cache.
 
     Raises:
-        CacheError: its record is not one of `extract`; the field is named.
+        CacheError: the record is not in the form that `extract` writes; the message names the field.
     """
     try:
         origin = CacheOrigin.model_validate({**cache.provenance, **cache.fingerprint})
@@ -63,7 +65,9 @@ def read_origin(cache: FeatureCache) -> CacheOrigin:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise CacheError(f"{cache.path}: its record of how it was made is not one of fbn extract: {reason}") from error
+        raise CacheError(
+            f"{cache.path}: its record of the extraction is not as fbn extract writes it: {reason}: extract again"
+        ) from error
     return origin
 
 
@@ -72,11 +76,11 @@ def find_samples(cache: FeatureCache, rows: Sequence[int], data: Path) -> list[S
 
     Args:
         cache: the cache.
-        rows: of it.
-        data: the data set that it was made from.
+        rows: indices of rows of the cache.
+        data: the data set that the cache was made from.
 
     Raises:
-        CacheError: the data set has no image of that name, or `read_origin` fails.
+        CacheError: the data set lacks the image of a row, or as `read_origin`.
     """
     dataset = open_dataset(data, bbox=read_origin(cache).bbox)
     by_name = {sample.name: sample for sample in dataset.samples}
@@ -91,11 +95,11 @@ def rebuild_backbone(cache: FeatureCache, *, weights: str = "auto") -> Backbone:
 
     Args:
         cache: the cache.
-        weights: where its weights are; their sha256 must be the cache's.
+        weights: source of the backbone's weights: `auto`, `none` or a file; their sha256 must be the cache's.
 
     Raises:
         CacheError: as `read_origin`.
-        WeightsError: the weights cannot be found, or are others.
+        WeightsError: the weights cannot be found, or have another sha256.
     """
     origin = read_origin(cache)
     found = find_recorded_weights(origin.model_dump(), weights, owner=cache.path)
@@ -106,13 +110,13 @@ def rebuild_backbone(cache: FeatureCache, *, weights: str = "auto") -> Backbone:
 def rebuild_extractor(
     cache: FeatureCache, names: Sequence[str], *, weights: str = "auto", device: str = "auto"
 ) -> FeatureExtractor:
-    """Return what computes some of a cache's descriptors as the extraction did.
+    """Return an extractor that computes descriptors of a cache as its extraction did.
 
     Args:
         cache: the cache.
-        names: of its descriptors.
-        weights: where its backbone weights are; their sha256 must be the cache's.
-        device: where to compute.
+        names: names of descriptors of the cache.
+        weights: source of the backbone's weights: `auto`, `none` or a file; their sha256 must be the cache's.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         FbnError: as `rebuild_backbone`.

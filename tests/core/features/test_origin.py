@@ -17,11 +17,17 @@ from birdnet_cli.core.features.origin import read_origin
 from birdnet_cli.core.features.run import ExtractReport
 
 STRANGE = {
-    "a layer that is no text": ({"layer": None}, r"not one of fbn extract: layer: Input should be a valid string"),
-    "an unknown precision": ({"precision": "int4"}, r"not one of fbn extract: precision: Input should be 'float32'"),
+    "a layer that is no text": (
+        {"layer": None},
+        r"not as fbn extract writes it: layer: Input should be a valid string",
+    ),
+    "an unknown precision": (
+        {"precision": "int4"},
+        r"not as fbn extract writes it: precision: Input should be 'float32'",
+    ),
     "a preprocessing of other keys": (
         {"preprocessing": {"mean": 0}},
-        r"not one of fbn extract: preprocessing: exp",
+        r"not as fbn extract writes it: preprocessing: exp",
     ),
 }
 
