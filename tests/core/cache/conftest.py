@@ -126,6 +126,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def entries() -> Callable[[Path], list[str]]:
+    """List the names in a directory, sorted."""
+    return lambda directory: sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
 def read_datasets() -> Callable[[Path], Mapping[str, Any]]:
     return datasets
 

@@ -1,15 +1,12 @@
 """A new HDF5 file on a disk that refuses."""
 
 import errno
-import os
-import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from birdnet_cli.core.cache.deferring_file import DeferringFile
 from birdnet_cli.core.cache.new_file import create_hdf5
 from tests.own_process import run_python
 
@@ -51,32 +48,3 @@ def test_what_is_written_can_be_read_by_name(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_os_error_and_the_process_lives(what: str) -> None:
     done = run_python("-c", WRITE, what)
     assert (done.stdout, done.stderr, done.returncode) == (f"{errno.ENOSPC}\n", "", 0)
-
-
-@needs_full_device
-def test_an_error_waits_to_be_asked_for_and_what_follows_goes_nowhere() -> None:
-    descriptor = os.open(FULL, os.O_RDWR)
-    try:
-        file = DeferringFile(descriptor)
-        file.check()
-        assert file.write(memoryview(b"lost")) == 4
-        assert (file.tell(), file.seek(-1, os.SEEK_END), file.read(9)) == (4, 3, b"")
-        assert file.truncate(2) == 2
-        with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))):
-            file.check()
-    finally:
-        os.close(descriptor)
-
-
-def test_reading_beyond_the_end_gives_zeros(tmp_path: Path) -> None:
-    descriptor = os.open(tmp_path / "a", os.O_RDWR | os.O_CREAT)
-    try:
-        file = DeferringFile(descriptor)
-        file.write(memoryview(b"ab"))
-        file.seek(1)
-        buffer = bytearray(b"xxx")
-        assert file.readinto(memoryview(buffer)) == 3
-        assert buffer == b"b\0\0"
-        file.check()
-    finally:
-        os.close(descriptor)

@@ -1,3 +1,5 @@
+"""An extraction from images to the finished cache: failures, selections, processes and interruptions."""
+
 import os
 import signal
 import subprocess
@@ -8,15 +10,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.data import Transform, decode_image
 from birdnet_cli.core.engine.extract import extract, prepare_extraction
-from birdnet_cli.core.errors import CacheError, DataError, UsageError
+from birdnet_cli.core.errors import CacheError, DataError
+from birdnet_cli.core.features import run
+from birdnet_cli.core.features.extractor import FeatureExtractor
 from birdnet_cli.core.features.run import ExtractReport, run_extraction
-from birdnet_cli.core.recipe import TransformSettings
 from tests.core.textures import POOLINGS, small_settings, write_textures
+
+# Two shards and several batches, with a fit before the pass and a selection after it.
+TWO_SHARDS = small_settings(
+    layer="relu1_1", pooling="max,bilinear-reduce8,bilinear-variance50", image_size=16, batch_size=64, fit_images=64
+)
 
 
 def read_everything(path: Path) -> dict[str, np.ndarray]:
@@ -41,17 +47,6 @@ def test_one_pass_writes_every_descriptor(extracted: ExtractReport) -> None:
     assert set(extracted.descriptors) == set(POOLINGS)
     assert extracted.rows == 36
     assert extracted.failures == ()
-
-
-def test_a_cached_descriptor_is_that_of_the_image_alone(extracted: ExtractReport, textures: Path) -> None:
-    extraction = prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="max,avg,bilinear"))
-    transform = Transform(TransformSettings(image_size=32))
-    with FeatureCache.open(extracted.output) as cache:
-        row = 17
-        image = transform(decode_image(textures / cache.names[row]))
-        for name, expected in extraction.extractor(image[None]).items():
-            ((_, stored),) = cache.blocks(name, np.array([row]))
-            np.testing.assert_allclose(stored[0], expected[0].numpy(), rtol=2e-3, atol=1e-4, err_msg=name)
 
 
 def test_variance_selection_keeps_the_columns_that_vary_most_over_training(extracted: ExtractReport) -> None:
@@ -83,14 +78,6 @@ def test_the_file_does_not_depend_on_the_number_of_workers(
 ) -> None:
     other = extract(textures, tmp_path / "other.h5", settings=small_settings(workers=workers))
     assert_same_datasets(extracted.output, other.output)
-
-
-def test_several_processes_write_the_same_file(tmp_path: Path) -> None:
-    data = write_textures(tmp_path / "data", train=200, test=5)
-    settings = small_settings(layer="relu1_1", pooling="max,bilinear-reduce8", image_size=16, batch_size=64)
-    one = extract(data, tmp_path / "one.h5", settings=settings)
-    two = run_extraction(prepare_extraction(data, tmp_path / "two.h5", settings=settings), nproc=2)
-    assert_same_datasets(one.output, two.output)
 
 
 def test_an_unreadable_image_stops_and_is_named(tmp_path: Path) -> None:
@@ -125,58 +112,66 @@ def test_more_errors_than_allowed_stop_the_extraction(tmp_path: Path) -> None:
         run_extraction(extraction, on_error="skip", max_errors=1)
 
 
-def test_only_the_chosen_splits_are_extracted(textures: Path, tmp_path: Path) -> None:
-    report = extract(textures, tmp_path / "test.h5", settings=small_settings(pooling="max"), splits=("test",))
-    with FeatureCache.open(report.output) as cache:
-        assert set(cache.splits) == {"test"}
-        assert cache.classes == ("checks", "rings", "stripes")
-
-
 def test_a_reduction_without_training_images_is_refused(textures: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="fitted on the training split"):
         extract(textures, tmp_path / "x.h5", settings=small_settings(pooling="bilinear-reduce8"), splits=("test",))
 
 
-def test_flip_averages_with_the_mirrored_image(textures: Path) -> None:
-    plain = prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="bilinear"))
-    flipped = prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="bilinear", flip=True))
-    image = torch.randint(0, 256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    expected = (plain.extractor(image)["bilinear"] + plain.extractor(image.flip(-1))["bilinear"]) / 2
-    torch.testing.assert_close(flipped.extractor(image)["bilinear"], expected)
-    assert not torch.equal(expected, plain.extractor(image)["bilinear"])
+@pytest.fixture(scope="module")
+def many_textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards of images."""
+    return write_textures(tmp_path_factory.mktemp("many") / "data", train=200, test=5)
 
 
-def test_reduce_and_select_modify_the_poolings_they_apply_to(textures: Path) -> None:
-    settings = small_settings(pooling="max,bilinear,compact-d64", reduce=8, select="variance:20")
-    extraction = prepare_extraction(textures, "unused.h5", settings=settings)
-    assert list(extraction.requested) == ["max", "bilinear-reduce8-variance20", "compact-d64-reduce8"]
-    with pytest.raises(UsageError, match="--reduce applies to bilinear and compact poolings"):
-        prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="max", reduce=8))
+@pytest.fixture(scope="module")
+def unbroken(many_textures: Path) -> ExtractReport:
+    return extract(many_textures, many_textures.parent / "unbroken.h5", settings=TWO_SHARDS)
 
 
-@pytest.mark.parametrize("delay", [0.3, 0.9, 1.6])
-def test_a_killed_extraction_resumes_to_an_identical_file(tmp_path: Path, delay: float) -> None:
-    data = write_textures(tmp_path / "data", train=400, test=10)
-    arguments = [
-        str(data), "--weights", "none", "--layer", "relu1_1", "--image-size", "16", "--precision", "float32",
-        "--pooling", "max,bilinear-reduce8,bilinear-variance50", "-b", "64", "-j", "0",
-        "--set", "extract.fit_images=64",
-    ]  # fmt: skip
-    run = [sys.executable, "-c", "from birdnet_cli.cli.app import main; main()", "extract", *arguments, "-o"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([*run, str(tmp_path / "whole.h5")], check=True, env=environment, capture_output=True)
+def test_several_processes_write_the_same_file(many_textures: Path, unbroken: ExtractReport, tmp_path: Path) -> None:
+    extraction = prepare_extraction(many_textures, tmp_path / "two.h5", settings=TWO_SHARDS)
+    assert_same_datasets(unbroken.output, run_extraction(extraction, nproc=2).output)
 
+
+@pytest.mark.parametrize("written", ["state.h5", "shard-000000.h5"])
+def test_a_killed_extraction_resumes_to_an_identical_file(
+    many_textures: Path, unbroken: ExtractReport, tmp_path: Path, written: str
+) -> None:
     broken = tmp_path / "broken.h5"
-    process = subprocess.Popen(
-        [*run, str(broken)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    run = (
+        "import sys; from birdnet_cli import ExtractSettings, extract\n"
+        "extract(*sys.argv[1:3], settings=ExtractSettings.model_validate_json(sys.argv[3]))"
     )
-    parts = Path(f"{broken}.parts")
-    deadline = time.monotonic() + 60
-    while not parts.exists() and not broken.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    subprocess.run([*run, str(broken)], check=True, env=environment, capture_output=True)
-    assert_same_datasets(tmp_path / "whole.h5", broken)
-    assert not parts.exists()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", run, str(many_textures), str(broken), TWO_SHARDS.model_dump_json()]
+    with subprocess.Popen(command, env=environment) as process:
+        while not (tmp_path / "broken.h5.parts" / written).exists() and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert_same_datasets(unbroken.output, extract(many_textures, broken, settings=TWO_SHARDS).output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.h5"]
+
+
+def test_a_resumed_extraction_does_not_fit_again(
+    many_textures: Path, unbroken: ExtractReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.h5"
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_missing_shards", stop)
+        with pytest.raises(KeyboardInterrupt):
+            extract(many_textures, output, settings=TWO_SHARDS)
+    monkeypatch.setattr(FeatureExtractor, "fit", lambda *_, **__: pytest.fail("fitted again"))
+    assert_same_datasets(unbroken.output, extract(many_textures, output, settings=TWO_SHARDS).output)
+
+
+def test_a_selection_needs_two_training_images(tmp_path: Path) -> None:
+    data = write_textures(tmp_path / "data", train=1, test=1)
+    for name in ("rings", "stripes"):
+        (data / "train" / name / "000.png").write_bytes(b"")
+    with pytest.raises(DataError, match="fewer than 2 images were read"):
+        extract(data, tmp_path / "x.h5", settings=small_settings(pooling="avg,bilinear-variance5"), on_error="skip")
