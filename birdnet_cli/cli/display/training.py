@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from birdnet_cli.cli.display.console import ConsoleProgress, stderr
-from birdnet_cli.core.training.progress import Moment
+from birdnet_cli.core.training.progress import TrainingStatus
 
 __all__ = ["TrainingDisplay"]
 
@@ -16,7 +16,7 @@ class TrainingDisplay(ConsoleProgress):
     """Follows `finetune`; a process that trains with others gets a copy of it."""
 
     @contextmanager
-    def training(self, *, start: int, total: int) -> Iterator[Callable[[Moment], None]]:
+    def training(self, *, start: int, total: int) -> Iterator[Callable[[TrainingStatus], None]]:
         """Show a training from update `start` of `total` until the block ends."""
         if self.quiet:
             yield lambda _moment: None
@@ -30,7 +30,7 @@ class TrainingDisplay(ConsoleProgress):
             yield _print_line
 
 
-def _print_line(moment: Moment) -> None:
+def _print_line(moment: TrainingStatus) -> None:
     if moment.logged:
         line = f"{_epoch(moment)}, step {moment.step:,} of {moment.steps:,}: {_figures(moment)}"
         print(line, file=sys.stderr, flush=True)
@@ -46,11 +46,11 @@ def _bar() -> Progress:
     )
 
 
-def _epoch(moment: Moment) -> str:
+def _epoch(moment: TrainingStatus) -> str:
     return f"epoch {moment.epoch} of {moment.epochs}"
 
 
-def _figures(moment: Moment) -> str:
+def _figures(moment: TrainingStatus) -> str:
     return (
         f"loss {moment.loss:.4f}, {moment.images_per_second:.1f} images/s, {_duration(moment.seconds_left)} left, "
         f"{moment.memory / 1e9:.2f} GB, lr {moment.lr:.3g}"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
-from birdnet_cli.core.training.distributed import joined_processes, under_launcher
+from birdnet_cli.core.training.distributed import is_under_launcher, join_process_group
 from birdnet_cli.core.training.launch import launch
 from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingProgress
 from birdnet_cli.core.training.run import FinetuneReport, Job, run_job
@@ -58,7 +58,7 @@ def finetune(
     progress = progress or SilentTrainingProgress()
     if nproc < 1:
         raise UsageError(f"expected 1 or more processes, got {nproc}")
-    if nproc > 1 and under_launcher():
+    if nproc > 1 and is_under_launcher():
         raise UsageError("--nproc starts processes by itself: leave it out under torchrun, which has started some")
     job = Job(
         data=Path(data),
@@ -72,5 +72,5 @@ def finetune(
     )
     if nproc > 1:
         return launch(job, nproc=nproc, progress=progress)
-    with joined_processes(job.settings.device) as processes:
+    with join_process_group(job.settings.device) as processes:
         return run_job(job, processes, progress)

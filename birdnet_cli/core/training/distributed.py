@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.errors import UsageError
 
-__all__ = ["Processes", "join_gradients", "joined_processes", "under_launcher"]
+__all__ = ["Processes", "is_under_launcher", "join_process_group", "wrap_distributed"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Processes:
         dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
-    def collect(self, texts: Sequence[str]) -> list[str]:
+    def gather_texts(self, texts: Sequence[str]) -> list[str]:
         """Return the texts of all processes."""
         if self.world_size == 1:
             return list(texts)
@@ -65,18 +65,18 @@ class Processes:
         dist.all_gather_object(everyone, list(texts))
         return [text for part in everyone for text in part]
 
-    def share(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Give every process rank 0's values of `tensors`."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait until every process is here."""
         self.sum([0.0])
 
 
-def join_gradients(module: nn.Module, device: torch.device) -> DistributedDataParallel:
+def wrap_distributed(module: nn.Module, device: torch.device) -> DistributedDataParallel:
     """Return the module with gradients that are means over all processes, and with rank 0's parameters.
 
     Buffers stay each process's own: BatchNorm normalises by the images of its device alone, as the FBN authors' did.
@@ -88,13 +88,13 @@ def join_gradients(module: nn.Module, device: torch.device) -> DistributedDataPa
     return DistributedDataParallel(module, **options)
 
 
-def under_launcher() -> bool:
+def is_under_launcher() -> bool:
     """Return True if torchrun, or another launcher of its kind, started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
 @contextmanager
-def joined_processes(device: str) -> Iterator[Processes]:
+def join_process_group(device: str) -> Iterator[Processes]:
     """Join the process group that the launcher's environment describes; without one, be alone.
 
     Tensors on a GPU go through NCCL, all others through gloo.
@@ -105,7 +105,7 @@ def joined_processes(device: str) -> Iterator[Processes]:
     Raises:
         UsageError: no such device, or one GPU for several processes.
     """
-    if not under_launcher():
+    if not is_under_launcher():
         yield Processes(resolve_device(device))
         return
     rank, world_size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))

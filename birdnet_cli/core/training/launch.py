@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from birdnet_cli.core.errors import FbnError, TrainingInterruptedError
-from birdnet_cli.core.training.distributed import joined_processes
+from birdnet_cli.core.training.distributed import join_process_group
 from birdnet_cli.core.training.progress import TrainingProgress
 from birdnet_cli.core.training.run import FinetuneReport, Job, run_job
 
@@ -62,7 +62,7 @@ def launch(job: Job, *, nproc: int, progress: TrainingProgress) -> FinetuneRepor
 def _train_as_one_of_many(job: Job, progress: TrainingProgress, threads: int, folder: str) -> FinetuneReport:
     torch.set_num_threads(threads)
     try:
-        with joined_processes(job.settings.device) as processes:
+        with join_process_group(job.settings.device) as processes:
             return run_job(job, processes, progress)
     except FbnError as error:
         # The parent tells the user; a traceback from each process would bury it.

@@ -1,4 +1,4 @@
-"""How a training tells whoever started it how far it has come; see `core.progress`."""
+"""The progress of a training as its caller may follow it: `core.progress` and the status after each update."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,22 +7,22 @@ from typing import Protocol
 
 from birdnet_cli.core.progress import Progress, SilentProgress
 
-__all__ = ["Moment", "SilentTrainingProgress", "TrainingProgress"]
+__all__ = ["SilentTrainingProgress", "TrainingProgress", "TrainingStatus"]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A training after one update.
+class TrainingStatus:
+    """The status of a training after one update.
 
     Attributes:
-        epoch, epochs: from 1.
-        step, steps: updates done, of all.
-        loss: mean over the current interval's images.
-        lr: rate of the head.
-        images_per_second: of the last updates.
-        seconds_left: estimate for all updates and validations to come.
-        memory: bytes, peak of the GPU where there is one, else of the process.
-        logged: this update ends an interval.
+        epoch, epochs: number of the current epoch, from 1, and number of epochs.
+        step, steps: number of updates done, and of all updates of the training.
+        loss: mean over the images since the last row of the metrics.
+        lr: learning rate of the head.
+        images_per_second: rate of the last 20 updates.
+        seconds_left: estimated time of all updates and validations to come.
+        memory: peak so far in bytes, of the GPU if the training runs on one, else of the process.
+        logged: whether a row of the metrics ends with this update.
     """
 
     epoch: int
@@ -38,17 +38,17 @@ class Moment:
 
 
 class TrainingProgress(Progress, Protocol):
-    """What a caller of `finetune` may implement to follow it."""
+    """Progress of a training; a caller of `finetune` may implement it."""
 
-    def training(self, *, start: int, total: int) -> AbstractContextManager[Callable[[Moment], None]]:
+    def training(self, *, start: int, total: int) -> AbstractContextManager[Callable[[TrainingStatus], None]]:
         """Open the display of a training from update `start` of `total`; the value is called after each update."""
         ...
 
 
 class SilentTrainingProgress(SilentProgress):
-    """Follows nothing; the default of the Python API."""
+    """Shows nothing; the default of the Python API."""
 
     @contextmanager
-    def training(self, *, start: int, total: int) -> Iterator[Callable[[Moment], None]]:  # noqa: ARG002
-        """Open a display that nobody watches."""
-        yield lambda _moment: None
+    def training(self, *, start: int, total: int) -> Iterator[Callable[[TrainingStatus], None]]:  # noqa: ARG002
+        """Return a function that ignores the status."""
+        yield lambda _status: None

@@ -31,7 +31,7 @@ from birdnet_cli.core.training.setup.ema import MovingAverage
 from birdnet_cli.core.training.setup.holdout import Division, divide, require_same_data
 from birdnet_cli.core.training.setup.initial_fits import fit_confidence, fit_reduction
 from birdnet_cli.core.training.setup.optimizer import create_optimizer
-from birdnet_cli.core.training.signals import Interrupts
+from birdnet_cli.core.training.signals import InterruptHandler
 
 __all__ = ["FinetuneReport", "Job", "run_job"]
 
@@ -96,7 +96,7 @@ def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> Finet
     run = RunDirectory.open(job.output, resume=job.resume, overwrite=job.overwrite) if processes.writes else None
     try:
         # Rank 0 has the folder, or has given up, before the others do any work.
-        processes.wait()
+        processes.barrier()
         state = _train(job, run, processes, progress)
     finally:
         if run is not None:
@@ -128,7 +128,7 @@ def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: T
     checkpoint, notices = found if found is not None else (None, [])
     if checkpoint is not None:
         require_same_data(checkpoint.document["facts"], data=fingerprint, owner=job.output)
-    with reproducible(settings.deterministic), Interrupts() as interrupts:
+    with reproducible(settings.deterministic), InterruptHandler() as interrupts:
         parts, state = _build(
             dataset, division, settings, checkpoint, dtype=dtype, processes=processes, progress=progress
         )

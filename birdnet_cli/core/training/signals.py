@@ -6,14 +6,14 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Interrupts"]
+__all__ = ["InterruptHandler"]
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 # A terminal sends Ctrl-C to every process of a group, and a launcher sends it on to its own: that is one wish.
 ONE_WISH_SECONDS = 1.0
 
 
-class Interrupts:
+class InterruptHandler:
     """Handles both signals inside its block, in the main thread; elsewhere it does nothing.
 
     Attributes:

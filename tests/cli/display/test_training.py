@@ -8,11 +8,11 @@ from rich.console import Console
 
 from birdnet_cli.cli.display import training as finetune_display
 from birdnet_cli.cli.display.training import TrainingDisplay
-from birdnet_cli.core.training.progress import Moment
+from birdnet_cli.core.training.progress import TrainingStatus
 
 
-def moment(step: int, *, logged: bool = False) -> Moment:
-    return Moment(
+def moment(step: int, *, logged: bool = False) -> TrainingStatus:
+    return TrainingStatus(
         epoch=2, epochs=3, step=step, steps=30, loss=1.25, lr=0.05, images_per_second=12.34, seconds_left=3725.4,
         memory=2_500_000_000, logged=logged,
     )  # fmt: skip

@@ -15,13 +15,13 @@ from birdnet_cli.core.errors import (
 )
 from birdnet_cli.core.model import load_model
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
-from birdnet_cli.core.training.progress import Moment, SilentTrainingProgress
+from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingStatus
 from tests.core.textures import write_textures
 from tests.core.training.quick import SMALL_NETWORK, quick_settings, read_rows, same_tensors
 
 
 class StopAt(SilentTrainingProgress):
-    """Interrupts after an update, or during the validation after it."""
+    """InterruptHandler after an update, or during the validation after it."""
 
     def __init__(self, step: int, *, validating: bool = False) -> None:
         self.step = step
@@ -29,8 +29,8 @@ class StopAt(SilentTrainingProgress):
         self.now = 0
 
     @contextmanager
-    def training(self, *, start: int, total: int) -> Iterator[Callable[[Moment], None]]:
-        def see(moment: Moment) -> None:
+    def training(self, *, start: int, total: int) -> Iterator[Callable[[TrainingStatus], None]]:
+        def see(moment: TrainingStatus) -> None:
             self.now = moment.step
             if moment.step == self.step and not self.validating:
                 signal.raise_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from birdnet_cli.core.backbones import IMAGENET, Backbone
 from birdnet_cli.core.heads import TrainableHead
 from birdnet_cli.core.poolings import create_pooling
 from birdnet_cli.core.recipe import FinetuneSettings, PoolingSettings
-from birdnet_cli.core.training.progress import Moment, SilentTrainingProgress
+from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingStatus
 from birdnet_cli.core.training.setup.classifier import Classifier
 
 SMALL_NETWORK: dict[str, object] = {"network": "resnet164", "blocks": 1, "width": 4, "lr": 0.02, "layer": None}
@@ -62,9 +62,9 @@ def same_tensors(first: Path, second: Path) -> bool:
 
 
 class StopAtOnce(SilentTrainingProgress):
-    """Interrupts before the first update, so that what is saved is the start."""
+    """InterruptHandler before the first update, so that what is saved is the start."""
 
     @contextmanager
-    def training(self, *, start: int, total: int) -> Iterator[Callable[[Moment], None]]:
+    def training(self, *, start: int, total: int) -> Iterator[Callable[[TrainingStatus], None]]:
         signal.raise_signal(signal.SIGTERM)
-        yield lambda _moment: None
+        yield lambda _status: None

@@ -5,14 +5,14 @@ import time
 import pytest
 
 from birdnet_cli.core.training import signals as interrupts
-from birdnet_cli.core.training.signals import Interrupts
+from birdnet_cli.core.training.signals import InterruptHandler
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_a_wish(number: int) -> None:
     before = signal.signal(number, signal.default_int_handler)
     try:
-        with Interrupts() as received:
+        with InterruptHandler() as received:
             os.kill(os.getpid(), number)
             assert received.received == number
         assert signal.getsignal(number) is signal.default_int_handler
@@ -22,7 +22,7 @@ def test_the_first_signal_is_a_wish(number: int) -> None:
 
 def test_the_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts, "ONE_WISH_SECONDS", 0.01)
-    with Interrupts():
+    with InterruptHandler():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.05)
         with pytest.raises(SystemExit) as exit:
@@ -32,7 +32,7 @@ def test_the_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_same_wish_may_come_twice() -> None:
     # From the terminal, which signals the whole group, and from the launcher.
-    with Interrupts() as received:
+    with InterruptHandler() as received:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert received.received == signal.SIGTERM
@@ -41,7 +41,7 @@ def test_the_same_wish_may_come_twice() -> None:
 def test_a_signal_that_the_caller_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Interrupts() as received:
+        with InterruptHandler() as received:
             os.kill(os.getpid(), signal.SIGINT)
             assert received.received is None
     finally:

@@ -11,7 +11,7 @@ import torch
 
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.counters import Figures, TrainingState
-from birdnet_cli.core.training.progress import Moment
+from birdnet_cli.core.training.progress import TrainingStatus
 from birdnet_cli.core.training.run_folder.metrics_csv import MetricsRow
 from birdnet_cli.core.training.setup.optimizer import backbone_rate
 
@@ -57,9 +57,9 @@ class Gauges:
             val_top5=figures.top5 if figures else None,
         )
 
-    def moment(self, state: TrainingState, *, epoch: int, logged: bool) -> Moment:
+    def moment(self, state: TrainingState, *, epoch: int, logged: bool) -> TrainingStatus:
         """Return what is shown after an update."""
-        return Moment(
+        return TrainingStatus(
             epoch=epoch,
             epochs=self.settings.epochs,
             step=state.step,

@@ -15,11 +15,11 @@ from birdnet_cli.core.training.loop.nonfinite import judge_outcome
 from birdnet_cli.core.training.loop.schedule import rate_factor
 from birdnet_cli.core.training.loop.update import Updater
 from birdnet_cli.core.training.loop.validation import validate
-from birdnet_cli.core.training.progress import Moment, TrainingProgress
+from birdnet_cli.core.training.progress import TrainingProgress, TrainingStatus
 from birdnet_cli.core.training.run_folder.checkpoint import TrainedParts
 from birdnet_cli.core.training.run_folder.writer import Records
 from birdnet_cli.core.training.setup.optimizer import set_rates
-from birdnet_cli.core.training.signals import Interrupts
+from birdnet_cli.core.training.signals import InterruptHandler
 
 __all__ = ["Trainer"]
 
@@ -53,7 +53,7 @@ class Trainer:
         settings: FinetuneSettings,
         processes: Processes,
         records: Records,
-        interrupts: Interrupts,
+        interrupts: InterruptHandler,
         progress: TrainingProgress,
         state: TrainingState,
         on_error: Literal["fail", "skip"],
@@ -90,7 +90,7 @@ class Trainer:
                 else:
                     self._train_epoch(completed, show)
 
-    def _train_epoch(self, epoch: int, show: Callable[[Moment], None]) -> None:
+    def _train_epoch(self, epoch: int, show: Callable[[TrainingStatus], None]) -> None:
         state, steps = self.state, self.train.steps_per_epoch
         self.updater.prepare(frozen=epoch < self.settings.freeze_epochs)
         self.gauges.pace.start()
@@ -137,7 +137,7 @@ class Trainer:
                 f"images cannot be read: {'; '.join(texts[:NAMED])}. Remove or repair them (fbn data check "
                 "finds all of them), or list and skip them with --on-error skip"
             )
-        self.state.failed = sorted({*self.state.failed, *self.processes.collect(texts)})
+        self.state.failed = sorted({*self.state.failed, *self.processes.gather_texts(texts)})
 
     def _finish_epoch(self, completed: int) -> None:
         state = self.state
@@ -197,7 +197,7 @@ class Trainer:
         where = f"after step {self.state.step} of {self.gauges.total}"
         text = f"stopped by {signal.Signals(number).name} {where}; all is saved, go on with --resume"
         self.records.log(text)
-        self.processes.wait()
+        self.processes.barrier()
         raise TrainingInterruptedError(text, number)
 
     def _note(self, text: str) -> None:

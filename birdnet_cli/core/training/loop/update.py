@@ -13,7 +13,7 @@ from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.heads import reseed_drop_factors
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.counters import Outcome
-from birdnet_cli.core.training.distributed import Processes, join_gradients
+from birdnet_cli.core.training.distributed import Processes, wrap_distributed
 from birdnet_cli.core.training.loop.batchnorm_statistics import NormStatistics
 from birdnet_cli.core.training.loop.determinism import draws_of
 from birdnet_cli.core.training.setup.classifier import Classifier
@@ -72,7 +72,7 @@ class Updater:
         self._frozen = frozen
         self._module = self.classifier
         if self.processes.world_size > 1:
-            self._module = join_gradients(self.classifier, self.processes.device)
+            self._module = wrap_distributed(self.classifier, self.processes.device)
         if self.settings.compile:
             self._module = torch.compile(self._module)
 

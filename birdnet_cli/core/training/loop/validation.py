@@ -46,7 +46,7 @@ def validate(
         NumericsError: a score is not finite.
     """
     classifier.eval()
-    processes.share([buffer for buffer in classifier.buffers() if buffer.is_floating_point()])
+    processes.broadcast([buffer for buffer in classifier.buffers() if buffer.is_floating_point()])
     scores: list[Tensor] = []
     labels: list[Tensor] = []
     mine = iter(batches)

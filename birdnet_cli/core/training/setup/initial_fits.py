@@ -69,7 +69,7 @@ def fit_reduction(
             load_fit_images(samples, most=REDUCTION_IMAGES, settings=settings, progress=progress, title=title)
         )
     weight, bias = reduction.weight.detach().clone(), reduction.bias.detach().clone()
-    processes.share([weight, bias])
+    processes.broadcast([weight, bias])
     reduction.load(weight, bias)
 
 
