@@ -9,8 +9,8 @@ from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.distributed import is_under_launcher, join_process_group
 from birdnet_cli.core.training.launch import launch
 from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingProgress
-from birdnet_cli.core.training.run import FinetuneReport, Job, run_job
-from birdnet_cli.core.training.setup.settings import settle_settings
+from birdnet_cli.core.training.run import FinetuneReport, TrainingJob, run_training
+from birdnet_cli.core.training.setup.settings import complete_settings
 
 __all__ = ["FinetuneReport", "finetune"]
 
@@ -60,10 +60,10 @@ def finetune(
         raise UsageError(f"expected 1 or more processes, got {nproc}")
     if nproc > 1 and is_under_launcher():
         raise UsageError("--nproc starts processes by itself: leave it out under torchrun, which has started some")
-    job = Job(
+    job = TrainingJob(
         data=Path(data),
         output=Path(output),
-        settings=settle_settings(settings or FinetuneSettings(), output=Path(output), resume=resume),
+        settings=complete_settings(settings or FinetuneSettings(), output=Path(output), resume=resume),
         data_format=data_format,
         bbox=bbox,
         resume=resume,
@@ -73,4 +73,4 @@ def finetune(
     if nproc > 1:
         return launch(job, nproc=nproc, progress=progress)
     with join_process_group(job.settings.device) as processes:
-        return run_job(job, processes, progress)
+        return run_training(job, processes, progress)

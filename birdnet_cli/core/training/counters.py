@@ -1,41 +1,45 @@
-"""How far a training has come: what is not in its tensors, as JSON."""
+"""Counters of a training: updates, losses, the best validation; saved as JSON in every checkpoint."""
 
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-__all__ = ["Figures", "Outcome", "Sums", "TrainingState"]
+__all__ = ["LossSums", "TrainingCounters", "UpdateResult", "Validation"]
+
+# Fields whose key in a checkpoint's JSON is an older name, kept so that every version reads every checkpoint.
+FILE_KEYS = {"loss_sum": "total", "correct": "right", "nonfinite_in_a_row": "bad", "rate_factor": "factor"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one update saw.
+class UpdateResult:
+    """The result of one update.
 
     Attributes:
-        images: of all processes.
-        loss: the sum of their losses.
-        right: how many of them were classified correctly before the update; None where they were mixed.
-        grad_norm: of the whole gradient, before clipping; NaN where the loss was not finite.
-        applied: False if the parameters were left alone.
-        overflow: float16 alone: the loss was finite, its scaled gradient was not.
+        images: number of images, of all processes.
+        loss_sum: sum of the images' losses.
+        correct: number of images classified correctly before the update; None if images were mixed.
+        grad_norm: norm of the whole gradient before clipping; NaN if the loss was not finite.
+        applied: whether the parameters were changed.
+        overflow: whether the gradient overflowed in float16 because the loss was scaled up too far; the scale is then
+            lowered, and nothing is wrong with the batch.
     """
 
     images: int
-    loss: float
-    right: int | None
+    loss_sum: float
+    correct: int | None
     grad_norm: float
     applied: bool
     overflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """How a classifier does on validation images.
+class Validation:
+    """An evaluation of the classifier on the validation images.
 
     Attributes:
-        images: that could be read.
+        images: number of images that could be read.
         loss: mean cross-entropy.
-        top1, top5: shares of `images`.
+        top1, top5: share of images whose class is the first, or among the first five, in 0..1.
         temperature: T that calibrates softmax(scores / T).
     """
 
@@ -47,55 +51,55 @@ class Figures:
 
 
 @dataclass(slots=True)
-class Sums:
-    """Totals over the images of some updates.
+class LossSums:
+    """Sums over the images of several updates.
 
     Attributes:
-        total: of the losses.
-        right: images that were classified correctly.
-        images: how many there were.
-        mixed: some were mixed with others, so that `right` says nothing.
+        loss_sum: sum of the images' losses.
+        correct: number of images classified correctly.
+        images: number of images.
+        mixed: whether any images were mixed, so that `correct` does not count all.
     """
 
-    total: float = 0.0
-    right: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
     images: int = 0
     mixed: bool = False
 
-    def add(self, outcome: Outcome) -> None:
-        """Add an update."""
-        self.total += outcome.loss
-        self.images += outcome.images
-        self.right += outcome.right or 0
-        self.mixed |= outcome.right is None
+    def add(self, result: UpdateResult) -> None:
+        """Add the images of an update."""
+        self.loss_sum += result.loss_sum
+        self.images += result.images
+        self.correct += result.correct or 0
+        self.mixed |= result.correct is None
 
     def loss(self) -> float:
         """Return the mean loss; NaN before the first image."""
-        return self.total / self.images if self.images else math.nan
+        return self.loss_sum / self.images if self.images else math.nan
 
     def top1(self) -> float | None:
-        """Return the share of images that were right, where it can be said."""
-        return None if self.mixed or not self.images else self.right / self.images
+        """Return the share of images classified correctly; None before the first image and if images were mixed."""
+        return None if self.mixed or not self.images else self.correct / self.images
 
 
 @dataclass(slots=True)
-class TrainingState:
-    """Counters of a training.
+class TrainingCounters:
+    """The counters of a training.
 
     Attributes:
-        step: updates done, in all epochs.
-        validated: epochs whose validation is over.
-        logged: the update of the last row of the metrics.
-        best_epoch: the epoch, from 1, of the best validation; 0 before the first.
-        best_top1, best_loss: its figures.
-        bad: batches in a row whose values were not finite.
-        skipped: updates left out so far.
+        step: updates done, in all epochs; a skipped update counts.
+        validated: epochs whose validation is done.
+        logged: step of the last row of the metrics.
+        best_epoch: epoch of the best validation, from 1; 0 before the first validation.
+        best_top1, best_loss: top-1 and loss of the best validation.
+        nonfinite_in_a_row: number of batches just before this step whose loss or gradient was not finite.
+        skipped: updates skipped so far.
         accumulate: forward passes per update.
-        factor: on the rates of the last update.
-        grad_norm: of the last update; None before the first, and where it was not finite.
-        interval: since the last row of the metrics.
-        epoch: since the epoch's beginning.
-        failed: `name: reason` of images that could not be read.
+        rate_factor: factor on all learning rates in the last update.
+        grad_norm: gradient norm of the last update; None before the first, and if it was not finite.
+        interval: sums since the last row of the metrics.
+        epoch: sums since the beginning of the epoch.
+        failed: `name: reason` of each image that could not be read.
     """
 
     step: int = 0
@@ -104,34 +108,52 @@ class TrainingState:
     best_epoch: int = 0
     best_top1: float = 0.0
     best_loss: float = 0.0
-    bad: int = 0
+    nonfinite_in_a_row: int = 0
     skipped: int = 0
     accumulate: int = 1
-    factor: float = 1.0
+    rate_factor: float = 1.0
     grad_norm: float | None = None
-    interval: Sums = field(default_factory=Sums)
-    epoch: Sums = field(default_factory=Sums)
+    interval: LossSums = field(default_factory=LossSums)
+    epoch: LossSums = field(default_factory=LossSums)
     failed: list[str] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        """Count an applied update."""
-        self.interval.add(outcome)
-        self.epoch.add(outcome)
+    def count(self, result: UpdateResult) -> None:
+        """Count an update, applied or skipped."""
+        self.step += 1
+        self.grad_norm = result.grad_norm if math.isfinite(result.grad_norm) else None
+        if result.applied:
+            self.nonfinite_in_a_row = 0
+            self.interval.add(result)
+            self.epoch.add(result)
+            return
+        self.skipped += 1
+        if not result.overflow:
+            self.nonfinite_in_a_row += 1
 
-    def improve(self, figures: Figures) -> bool:
-        """Take the figures of the epoch just validated if they are the best: a higher top-1, or a lower loss at it."""
+    def take_validation(self, validation: Validation) -> bool:
+        """Keep the validation of epoch `validated` if it is the best: a higher top-1, or the same with a lower loss.
+
+        Returns:
+            Whether it is the best.
+        """
         best = (self.best_top1, -self.best_loss) if self.best_epoch else (-1.0, 0.0)
-        better = (figures.top1, -figures.loss) > best
+        better = (validation.top1, -validation.loss) > best
         if better:
-            self.best_epoch, self.best_top1, self.best_loss = self.validated, figures.top1, figures.loss
+            self.best_epoch, self.best_top1, self.best_loss = self.validated, validation.top1, validation.loss
         return better
 
     def to_json(self) -> dict[str, Any]:
-        """Return the counters as a JSON object."""
-        return asdict(self)
+        """Return the counters as a JSON object with the keys of the file format."""
+        document: dict[str, Any] = _rename(asdict(self), FILE_KEYS)
+        return document | {name: _rename(document[name], FILE_KEYS) for name in ("interval", "epoch")}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        sums = {name: Sums(**document[name]) for name in ("interval", "epoch")}
-        return cls(**(document | sums))
+        """Read the JSON object that `to_json` returned."""
+        names = {key: name for name, key in FILE_KEYS.items()}
+        sums = {name: LossSums(**_rename(document[name], names)) for name in ("interval", "epoch")}
+        return cls(**(_rename(document, names) | sums))
+
+
+def _rename(document: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in document.items()}

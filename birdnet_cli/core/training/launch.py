@@ -20,14 +20,14 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from birdnet_cli.core.errors import FbnError, TrainingInterruptedError
 from birdnet_cli.core.training.distributed import join_process_group
 from birdnet_cli.core.training.progress import TrainingProgress
-from birdnet_cli.core.training.run import FinetuneReport, Job, run_job
+from birdnet_cli.core.training.run import FinetuneReport, TrainingJob, run_training
 
 __all__ = ["launch"]
 
 LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing.spawn")
 
 
-def launch(job: Job, *, nproc: int, progress: TrainingProgress) -> FinetuneReport:
+def launch(job: TrainingJob, *, nproc: int, progress: TrainingProgress) -> FinetuneReport:
     """Train in `nproc` processes, on one GPU each or sharing the CPU's cores.
 
     If one of them ends early, the agent ends the others. A signal is passed on to all of them, who then save.
@@ -59,11 +59,11 @@ def launch(job: Job, *, nproc: int, progress: TrainingProgress) -> FinetuneRepor
         return cast(FinetuneReport, report)
 
 
-def _train_as_one_of_many(job: Job, progress: TrainingProgress, threads: int, folder: str) -> FinetuneReport:
+def _train_as_one_of_many(job: TrainingJob, progress: TrainingProgress, threads: int, folder: str) -> FinetuneReport:
     torch.set_num_threads(threads)
     try:
         with join_process_group(job.settings.device) as processes:
-            return run_job(job, processes, progress)
+            return run_training(job, processes, progress)
     except FbnError as error:
         # The parent tells the user; a traceback from each process would bury it.
         rank = os.environ["RANK"]

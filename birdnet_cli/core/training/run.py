@@ -1,9 +1,9 @@
-"""One training as a process runs it: from the command's arguments to the report."""
+"""A training as each of its processes runs it: from the arguments of `finetune` to the report."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -13,32 +13,31 @@ from birdnet_cli.core.errors import DataError, UsageError
 from birdnet_cli.core.model import ModelDescription
 from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import AugmentSettings, FinetuneSettings
-from birdnet_cli.core.training.counters import TrainingState
+from birdnet_cli.core.training.context import TrainingContext
+from birdnet_cli.core.training.counters import TrainingCounters
 from birdnet_cli.core.training.distributed import Processes
 from birdnet_cli.core.training.loop.activation_checkpointing import recompute_activations
-from birdnet_cli.core.training.loop.determinism import reproducible
+from birdnet_cli.core.training.loop.determinism import deterministic_algorithms
 from birdnet_cli.core.training.loop.trainer import Trainer
-from birdnet_cli.core.training.loop.update import Updater
-from birdnet_cli.core.training.precision import create_scaler, resolve_training_precision
+from birdnet_cli.core.training.precision import resolve_training_precision
 from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingProgress
-from birdnet_cli.core.training.run_folder.checkpoint import TrainedParts, unpack
+from birdnet_cli.core.training.run_folder.checkpoint import unpack
 from birdnet_cli.core.training.run_folder.checkpoint_file import Checkpoint, load_checkpoint, prune_checkpoints
 from birdnet_cli.core.training.run_folder.run_directory import RunDirectory
 from birdnet_cli.core.training.run_folder.session_facts import environment_facts, opening_line
-from birdnet_cli.core.training.run_folder.writer import Records
-from birdnet_cli.core.training.setup.build import Assembled, assemble, rebuild
-from birdnet_cli.core.training.setup.ema import MovingAverage
-from birdnet_cli.core.training.setup.holdout import Division, divide, require_same_data
+from birdnet_cli.core.training.run_folder.writer import RunWriter
+from birdnet_cli.core.training.setup.build import build_classifier, rebuild_classifier
+from birdnet_cli.core.training.setup.holdout import ImageSplit, require_same_data, split_images
 from birdnet_cli.core.training.setup.initial_fits import fit_confidence, fit_reduction
-from birdnet_cli.core.training.setup.optimizer import create_optimizer
+from birdnet_cli.core.training.setup.trained_parts import TrainedParts, create_trained_parts
 from birdnet_cli.core.training.signals import InterruptHandler
 
-__all__ = ["FinetuneReport", "Job", "run_job"]
+__all__ = ["FinetuneReport", "TrainingJob", "run_training"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """The arguments of `finetune`, as every process of a training gets them; the settings are settled."""
+class TrainingJob:
+    """The arguments of `finetune`, the same in every process; the settings are completed by `setup.settings`."""
 
     data: Path
     output: Path
@@ -52,17 +51,17 @@ class Job:
 
 @dataclass(frozen=True)
 class FinetuneReport:
-    """What a training left.
+    """The outcome of a training.
 
     Attributes:
         output: the run directory.
-        model: the model file to use: `best.safetensors` where there were validation images, else `last.safetensors`.
-        steps: updates, those of earlier sessions included.
-        best_epoch: of the best validation, from 1; 0 without validation images.
-        best_top1: its top-1.
-        failures: `name: reason` of every training image that could not be read.
+        model: the model file to use: `best.safetensors` if there were validation images, else `last.safetensors`.
+        steps: number of updates, those of earlier sessions included.
+        best_epoch: epoch of the best validation, from 1; 0 without validation images.
+        best_top1: top-1 of the best validation, in 0..1.
+        failures: `name: reason` of each image that could not be read.
         seconds: wall time of this session.
-        rank: of the process that returned it; 0 speaks for all.
+        rank: rank of the process that returned the report.
     """
 
     output: Path
@@ -75,18 +74,18 @@ class FinetuneReport:
     rank: int = 0
 
     def summary(self) -> str:
-        """Return one line for people."""
+        """Return a line for the user."""
         best = f"; best validation top-1 {self.best_top1:.2%} in epoch {self.best_epoch}" if self.best_epoch else ""
         return f"{self.model}: {self.steps:,} updates{best}; {self.seconds:.1f} s"
 
 
-def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> FinetuneReport:
-    """Train, as one of the processes that train together.
+def run_training(job: TrainingJob, processes: Processes, progress: TrainingProgress) -> FinetuneReport:
+    """Train in one of the processes that train together.
 
     Args:
-        job: what to do.
-        processes: this one's place among them.
-        progress: follows rank 0.
+        job: data, run directory and settings.
+        processes: this process and the others.
+        progress: progress of rank 0.
 
     Raises:
         FbnError: as `core.engine.finetune.finetune`.
@@ -95,111 +94,113 @@ def run_job(job: Job, processes: Processes, progress: TrainingProgress) -> Finet
     progress = progress if processes.writes else SilentTrainingProgress()
     run = RunDirectory.open(job.output, resume=job.resume, overwrite=job.overwrite) if processes.writes else None
     try:
-        # Rank 0 has the folder, or has given up, before the others do any work.
+        # The others begin only after rank 0 has opened the run directory, or not at all.
         processes.barrier()
-        state = _train(job, run, processes, progress)
+        counters = _train(job, run, processes, progress)
     finally:
         if run is not None:
             run.close()
-    name = "best" if state.best_epoch else "last"
+    name = "best" if counters.best_epoch else "last"
     return FinetuneReport(
         output=job.output,
         model=job.output / f"{name}.safetensors",
-        steps=state.step,
-        best_epoch=state.best_epoch,
-        best_top1=state.best_top1,
-        failures=tuple(state.failed),
+        steps=counters.step,
+        best_epoch=counters.best_epoch,
+        best_top1=counters.best_top1,
+        failures=tuple(counters.failed),
         seconds=time.monotonic() - started,
         rank=processes.rank,
     )
 
 
-def _train(job: Job, run: RunDirectory | None, processes: Processes, progress: TrainingProgress) -> TrainingState:
-    dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
-    if len(dataset.classes) < 2:
-        raise DataError(f"{job.data}: a classifier tells classes apart, and there is one alone: {dataset.classes[0]}")
+def _train(
+    job: TrainingJob, run: RunDirectory | None, processes: Processes, progress: TrainingProgress
+) -> TrainingCounters:
     settings = job.settings
-    division = divide(dataset, settings)
-    if settings.patience is not None and not division.val:
-        raise UsageError("finetune.patience needs validation images: set finetune.val_fraction above 0")
-    fingerprint = division.fingerprint(dataset.classes)
+    dataset = open_dataset(job.data, format=job.data_format, bbox=job.bbox)
+    images = _select_images(dataset, job)
+    fingerprint = images.fingerprint(dataset.classes)
     dtype = resolve_training_precision(settings.precision, processes.device)
-    found = load_checkpoint(job.output / "checkpoints") if job.resume else None
-    checkpoint, notices = found if found is not None else (None, [])
+    checkpoint, notices = load_checkpoint(job.output / "checkpoints") if job.resume else (None, [])
     if checkpoint is not None:
         require_same_data(checkpoint.document["facts"], data=fingerprint, owner=job.output)
-    with reproducible(settings.deterministic), InterruptHandler() as interrupts:
-        parts, state = _build(
-            dataset, division, settings, checkpoint, dtype=dtype, processes=processes, progress=progress
-        )
-        if run is not None and not job.resume:
-            run.begin(settings, data=str(job.data))
-        if run is not None and job.resume:
-            prune_checkpoints(job.output / "checkpoints")
+    with deterministic_algorithms(settings.deterministic), InterruptHandler() as interrupts:
+        context = TrainingContext(settings, processes, progress, interrupts)
+        parts, counters = _build(dataset.classes, images, checkpoint, context, dtype=dtype)
         if run is not None:
+            if job.resume:
+                prune_checkpoints(run.checkpoints)
+            else:
+                run.begin(settings, data=str(job.data))
             run.write_environment(environment_facts(processes, dtype))
-            for line in [*notices, opening_line(division, settings, processes, dtype=dtype, checkpoint=checkpoint)]:
+            for line in [*notices, opening_line(images, settings, processes, dtype=dtype, checkpoint=checkpoint)]:
                 run.log(line)
                 progress.note(line)
-        updater = Updater(
-            parts.assembled.classifier, parts.optimizer, settings=settings, processes=processes, scaler=parts.scaler,
-            num_classes=len(dataset.classes), accumulate=state.accumulate,
-        )  # fmt: skip
-        shared: dict[str, Any] = {
-            "workers": settings.workers, "rank": processes.rank, "world_size": processes.world_size,
-            "batch_size": settings.batch_size,
-        }  # fmt: skip
-        augment = AugmentSettings.model_validate({key: getattr(settings, key) for key in AugmentSettings.model_fields})
-        trainer = Trainer(
+        train, val = _create_batches(images, context)
+        writer = RunWriter(
+            run,
             parts,
-            updater,
-            train=TrainingBatches(division.train, transform=augment, seed=settings.seed, **shared),
-            val=EvaluationBatches(division.val, transform=settings, **shared) if division.val else None,
-            settings=settings,
-            processes=processes,
-            records=Records(
-                run,
-                parts,
-                settings=settings,
-                state=state,
-                facts={"data": fingerprint, "world_size": processes.world_size},
-                provenance={"software": software_versions(), "data": fingerprint, "precision": dtype_name(dtype)},
-            ),
-            interrupts=interrupts,
-            progress=progress,
-            state=state,
-            on_error=job.on_error,
+            context,
+            counters=counters,
+            facts={"data": fingerprint, "world_size": processes.world_size},
+            provenance={"software": software_versions(), "data": fingerprint, "precision": dtype_name(dtype)},
         )
-        trainer.run()
-        return state
+        Trainer(context, parts, train=train, val=val, writer=writer, counters=counters, on_error=job.on_error).run()
+        return counters
+
+
+def _select_images(dataset: ImageDataset, job: TrainingJob) -> ImageSplit:
+    if len(dataset.classes) < 2:
+        raise DataError(
+            f"{job.data}: a classifier needs images of two or more classes, found the class {dataset.classes[0]} only"
+        )
+    images = split_images(dataset, job.settings)
+    if job.settings.patience is not None and not images.val:
+        raise UsageError("finetune.patience needs validation images: set finetune.val_fraction above 0")
+    return images
 
 
 def _build(
-    dataset: ImageDataset,
-    division: Division,
-    settings: FinetuneSettings,
+    classes: tuple[str, ...],
+    images: ImageSplit,
     checkpoint: Checkpoint | None,
+    context: TrainingContext,
     *,
     dtype: torch.dtype,
-    processes: Processes,
-    progress: TrainingProgress,
-) -> tuple[TrainedParts, TrainingState]:
-    assembled: Assembled
+) -> tuple[TrainedParts, TrainingCounters]:
+    """Build the classifier and its optimiser as they are at the beginning of the session."""
+    settings, device = context.settings, context.processes.device
     if checkpoint is not None:
-        assembled = rebuild(ModelDescription.from_json(checkpoint.document["description"]), dtype=dtype)
+        description = ModelDescription.from_json(checkpoint.document["description"])
+        classifier = rebuild_classifier(description, dtype=dtype)
     else:
-        assembled = assemble(settings, dataset.classes, dtype=dtype, progress=progress)
-    classifier = assembled.classifier.to(processes.device)
+        classifier, description = build_classifier(settings, classes, dtype=dtype, progress=context.progress)
+    classifier = classifier.to(device)
     if not settings.channels_last:
         classifier = classifier.to(memory_format=torch.contiguous_format)
     if checkpoint is None:
-        fit_reduction(classifier, division.train, settings=settings, processes=processes, progress=progress)
+        fit_reduction(classifier, images.train, context)
         if settings.init_from is not None and settings.init_head:
-            fit_confidence(classifier, division.train, settings=settings, processes=processes, progress=progress)
+            fit_confidence(classifier, images.train, context)
     if settings.checkpoint_activations:
         classifier.run_backbone = recompute_activations(classifier.backbone)
-    head = list(classifier.head.parameters())
-    optimizer = create_optimizer(settings, backbone=classifier.backbone_parameters(), head=head)
-    average = MovingAverage(classifier, settings.ema_decay) if settings.ema_decay is not None else None
-    parts = TrainedParts(assembled, optimizer, create_scaler(dtype, processes.device), average)
-    return parts, unpack(checkpoint, parts) if checkpoint is not None else TrainingState(accumulate=settings.accumulate)
+    parts = create_trained_parts(classifier, description, settings=settings, device=device)
+    if checkpoint is not None:
+        return parts, unpack(checkpoint, parts)
+    return parts, TrainingCounters(accumulate=settings.accumulate)
+
+
+def _create_batches(images: ImageSplit, context: TrainingContext) -> tuple[TrainingBatches, EvaluationBatches | None]:
+    settings, processes = context.settings, context.processes
+    augment = AugmentSettings.model_validate({key: getattr(settings, key) for key in AugmentSettings.model_fields})
+    train = TrainingBatches(
+        images.train, transform=augment, batch_size=settings.batch_size, seed=settings.seed, workers=settings.workers,
+        rank=processes.rank, world_size=processes.world_size,
+    )  # fmt: skip
+    if not images.val:
+        return train, None
+    val = EvaluationBatches(
+        images.val, transform=settings, batch_size=settings.batch_size, workers=settings.workers,
+        rank=processes.rank, world_size=processes.world_size,
+    )  # fmt: skip
+    return train, val

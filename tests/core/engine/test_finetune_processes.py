@@ -109,7 +109,7 @@ def test_a_signal_ends_the_command_after_saving(
     assert time.monotonic() - started < 20
     assert (process.returncode, out) == (code, "")
     assert f"error: stopped by {signal.Signals(number).name} after step " in err
-    assert "all is saved, go on with --resume" in err
+    assert "the training is saved, continue it with --resume" in err
     assert "Traceback" not in err
     finetune(textures, tmp_path / "run", resume=True)
     assert_same_run(unbroken, tmp_path / "run")
@@ -183,7 +183,7 @@ def test_a_signal_lets_several_processes_save_and_one_may_go_on(textures: Path, 
     out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (143, "")
     assert "error: stopped by SIGTERM after step " in err
-    assert "all is saved, go on with --resume" in err
+    assert "the training is saved, continue it with --resume" in err
     assert "Traceback" not in err
     rows = len(read_rows(tmp_path / "run", "step"))
     process = start(textures, "-o", "run", "--resume", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Settings of a training that takes a moment, and a module that BatchNorm and dropout are part of."""
+"""Settings of a training that takes under a second, and a small classifier with BatchNorm and dropout."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,10 +10,15 @@ from safetensors.torch import load_file
 
 from birdnet_cli.core.backbones import IMAGENET, Backbone
 from birdnet_cli.core.heads import TrainableHead
+from birdnet_cli.core.model import ModelDescription
 from birdnet_cli.core.poolings import create_pooling
-from birdnet_cli.core.recipe import FinetuneSettings, PoolingSettings
-from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingStatus
+from birdnet_cli.core.recipe import FinetuneSettings, PoolingSettings, TransformSettings
+from birdnet_cli.core.training.context import TrainingContext
+from birdnet_cli.core.training.distributed import Processes
+from birdnet_cli.core.training.progress import SilentTrainingProgress, TrainingProgress, TrainingStatus
 from birdnet_cli.core.training.setup.classifier import Classifier
+from birdnet_cli.core.training.setup.trained_parts import TrainedParts, create_trained_parts
+from birdnet_cli.core.training.signals import InterruptHandler
 
 SMALL_NETWORK: dict[str, object] = {"network": "resnet164", "blocks": 1, "width": 4, "lr": 0.02, "layer": None}
 
@@ -48,6 +53,19 @@ def small_classifier(
     return classifier
 
 
+def small_parts(classifier: Classifier, settings: FinetuneSettings) -> TrainedParts:
+    """Return a classifier of three classes with the objects that train it on the CPU."""
+    transform = TransformSettings(image_size=settings.image_size)
+    description = ModelDescription(("a", "b", "c"), {}, transform, False, None, {"head": "softmax"})
+    return create_trained_parts(classifier, description, settings=settings, device=torch.device("cpu"))
+
+
+def cpu_context(settings: FinetuneSettings, progress: TrainingProgress | None = None) -> TrainingContext:
+    """Return the context of a training in one process on the CPU, which no signal interrupts by itself."""
+    processes = Processes(torch.device("cpu"))
+    return TrainingContext(settings, processes, progress or SilentTrainingProgress(), InterruptHandler())
+
+
 def read_rows(run: Path, *columns: str) -> list[tuple[str, ...]]:
     """Return some columns of a run's metrics."""
     header, *lines = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
@@ -57,8 +75,8 @@ def read_rows(run: Path, *columns: str) -> list[tuple[str, ...]]:
 
 def same_tensors(first: Path, second: Path) -> bool:
     """Return whether two safetensors files hold the same bits under the same names."""
-    one, other = load_file(first), load_file(second)
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+    expected, found = load_file(first), load_file(second)
+    return expected.keys() == found.keys() and all(torch.equal(expected[key], found[key]) for key in expected)
 
 
 class StopAtOnce(SilentTrainingProgress):

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from birdnet_cli.core.backbones import Backbone
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.training.loop.batchnorm_statistics import NormStatistics
+from birdnet_cli.core.training.setup.classifier import NormStatistics
 
 __all__ = ["recompute_activations"]
 

@@ -1,49 +1,39 @@
-"""What to do about a batch whose loss or gradient is not finite: leave it out, and stop after three in a row."""
+"""Batches whose loss or gradient is not finite: each is reported, and the third in a row stops the training."""
 
 import math
 from collections.abc import Sequence
 
 from birdnet_cli.core.errors import NumericsError
-from birdnet_cli.core.training.counters import Outcome, TrainingState
+from birdnet_cli.core.training.counters import TrainingCounters, UpdateResult
 
-__all__ = ["judge_outcome"]
+__all__ = ["describe_skipped_update"]
 
-BAD_IN_A_ROW = 3
-# Below it, float16 cannot hold the gradient of the unscaled loss either.
-SMALLEST_SCALE = 1.0
+MOST_IN_A_ROW = 3
 NAMED = 5
 
 
-def judge_outcome(outcome: Outcome, state: TrainingState, *, scale: float, images: Sequence[str]) -> str | None:
-    """Count an update, applied or not.
+def describe_skipped_update(result: UpdateResult, counters: TrainingCounters, *, images: Sequence[str]) -> str | None:
+    """Return a line about a skipped update, or stop the training.
 
     Args:
-        outcome: of the update; `state.step` counts it already.
-        state: takes the count.
-        scale: of the loss. With float16 a gradient that overflows is part of finding the right scale.
+        result: the result of an update that was not applied.
+        counters: counters that `result` is counted in.
         images: names of the batch's images.
 
     Returns:
-        A line about an update that was left out, or None.
+        The line; None if the update was skipped to find the scale of float16's loss, which is no fault of the images.
 
     Raises:
-        NumericsError: the third batch in a row whose values are not finite.
+        NumericsError: the third batch in a row whose loss or gradient is not finite.
     """
-    state.grad_norm = outcome.grad_norm if math.isfinite(outcome.grad_norm) else None
-    if outcome.applied:
-        state.bad = 0
-        state.add(outcome)
+    if result.overflow:
         return None
-    state.skipped += 1
-    if outcome.overflow and scale >= SMALLEST_SCALE:
-        return None
-    state.bad += 1
-    what = "the gradient" if math.isfinite(outcome.loss) else "the loss"
+    subject = "the gradient" if math.isfinite(result.loss_sum) else "the loss"
     named = ", ".join(images[:NAMED]) + (", …" if len(images) > NAMED else "")
-    if state.bad < BAD_IN_A_ROW:
-        return f"step {state.step}: {what} is not finite, and the batch is left out; its images: {named}"
+    if counters.nonfinite_in_a_row < MOST_IN_A_ROW:
+        return f"step {counters.step}: {subject} is not finite, and the batch is skipped; its images: {named}"
     raise NumericsError(
-        f"{what} was not finite in {BAD_IN_A_ROW} batches in a row, the last at step {state.step} ({named}): lower "
-        "--lr and --backbone-lr, let them rise with --warmup-epochs 1, give --clip-grad 1, or compute with --precision "
-        "float32; then start again, or --resume from the last checkpoint"
+        f"{subject} was not finite in {MOST_IN_A_ROW} batches in a row, the last at step {counters.step} ({named}): "
+        "lower --lr and --backbone-lr, let them rise with --warmup-epochs 1, give --clip-grad 1, or compute with "
+        "--precision float32; then start again, or --resume from the last checkpoint"
     )

@@ -1,4 +1,4 @@
-"""The training loop: epochs of updates, each followed by a validation, from wherever a checkpoint left off."""
+"""The training loop: epochs of updates, each followed by a validation, with rows of metrics and checkpoints."""
 
 import signal
 from collections.abc import Callable, Generator, Sequence
@@ -7,19 +7,16 @@ from typing import Literal, NoReturn, cast
 
 from birdnet_cli.core.data import EvaluationBatches, Failure, LabelledBatch, TrainingBatches
 from birdnet_cli.core.errors import DataError, TrainingInterruptedError
-from birdnet_cli.core.recipe import FinetuneSettings
-from birdnet_cli.core.training.counters import Figures, Sums, TrainingState
-from birdnet_cli.core.training.distributed import Processes
-from birdnet_cli.core.training.loop.meters import Gauges, epoch_line
-from birdnet_cli.core.training.loop.nonfinite import judge_outcome
+from birdnet_cli.core.training.context import TrainingContext
+from birdnet_cli.core.training.counters import LossSums, TrainingCounters, Validation
+from birdnet_cli.core.training.loop.meters import Meters, epoch_line
+from birdnet_cli.core.training.loop.nonfinite import describe_skipped_update
 from birdnet_cli.core.training.loop.schedule import rate_factor
 from birdnet_cli.core.training.loop.update import Updater
 from birdnet_cli.core.training.loop.validation import validate
-from birdnet_cli.core.training.progress import TrainingProgress, TrainingStatus
-from birdnet_cli.core.training.run_folder.checkpoint import TrainedParts
-from birdnet_cli.core.training.run_folder.writer import Records
-from birdnet_cli.core.training.setup.optimizer import set_rates
-from birdnet_cli.core.training.signals import InterruptHandler
+from birdnet_cli.core.training.progress import TrainingStatus
+from birdnet_cli.core.training.run_folder.writer import RunWriter
+from birdnet_cli.core.training.setup.trained_parts import TrainedParts
 
 __all__ = ["Trainer"]
 
@@ -27,63 +24,53 @@ NAMED = 5
 
 
 class Trainer:
-    """Runs a training to its end.
+    """Runs a training from its counters' step to its end.
 
     Args:
+        context: settings, processes, progress and signals.
         parts: the classifier with its optimiser.
-        updater: applies a batch to them.
         train: the training batches.
         val: the validation batches, or None.
-        settings: of the training.
-        processes: who shares the work.
-        records: what is written.
-        interrupts: whether a signal came.
-        progress: follows the work.
-        state: how far it has come.
-        on_error: what to do about a training image that cannot be read.
+        writer: writes into the run directory.
+        counters: counters of the training so far; updated as it goes on.
+        on_error: `fail` to stop at an image that cannot be read, `skip` to list it and go on.
     """
 
     def __init__(
         self,
+        context: TrainingContext,
         parts: TrainedParts,
-        updater: Updater,
         *,
         train: TrainingBatches,
         val: EvaluationBatches | None,
-        settings: FinetuneSettings,
-        processes: Processes,
-        records: Records,
-        interrupts: InterruptHandler,
-        progress: TrainingProgress,
-        state: TrainingState,
+        writer: RunWriter,
+        counters: TrainingCounters,
         on_error: Literal["fail", "skip"],
     ) -> None:
+        self.context = context
+        self.settings = context.settings
         self.parts = parts
-        self.updater = updater
+        self.updater = Updater(parts, context, accumulate=counters.accumulate)
         self.train = train
         self.val = val
-        self.settings = settings
-        self.processes = processes
-        self.records = records
-        self.interrupts = interrupts
-        self.progress = progress
-        self.state = state
+        self.writer = writer
+        self.counters = counters
         self.on_error = on_error
-        self.gauges = Gauges(settings, steps_per_epoch=train.steps_per_epoch, device=processes.device)
+        self.meters = Meters(context.settings, steps_per_epoch=train.steps_per_epoch, device=context.processes.device)
 
     def run(self) -> None:
-        """Train until the last epoch, or until patience is over.
+        """Train until the last epoch, or until `patience` epochs have passed without a better validation.
 
         Raises:
-            TrainingInterruptedError: a signal came; everything is saved.
-            NumericsError: three batches in a row were not finite.
-            DataError: a training image cannot be read, and none may be skipped.
+            TrainingInterruptedError: a signal came; the training is saved.
+            NumericsError: the loss or gradient of three batches in a row was not finite.
+            DataError: an image cannot be read, and `on_error` is `fail`.
         """
-        state = self.state
-        with self.progress.training(start=state.step, total=self.gauges.total) as show:
+        counters = self.counters
+        with self.context.progress.training(start=counters.step, total=self.meters.total) as show:
             while True:
-                completed = state.step // self.train.steps_per_epoch
-                if completed > state.validated:
+                completed = counters.step // self.train.steps_per_epoch
+                if completed > counters.validated:
                     self._finish_epoch(completed)
                 elif completed >= self.settings.epochs or self._patience_is_over():
                     return
@@ -91,116 +78,112 @@ class Trainer:
                     self._train_epoch(completed, show)
 
     def _train_epoch(self, epoch: int, show: Callable[[TrainingStatus], None]) -> None:
-        state, steps = self.state, self.train.steps_per_epoch
-        self.updater.prepare(frozen=epoch < self.settings.freeze_epochs)
-        self.gauges.pace.start()
-        batches = cast(Generator[LabelledBatch], self.train.epoch(epoch, start_step=state.step - epoch * steps))
+        counters, settings, steps = self.counters, self.settings, self.train.steps_per_epoch
+        self.updater.prepare(frozen=epoch < settings.freeze_epochs)
+        self.meters.speed.start_epoch()
+        batches = cast(Generator[LabelledBatch], self.train.epoch(epoch, start_step=counters.step - epoch * steps))
         with closing(batches):
             for batch in batches:
-                images = self._agree(batch)
-                state.factor = rate_factor(self.settings, step=state.step, steps_per_epoch=steps)
-                set_rates(self.parts.optimizer, state.factor)
-                outcome = self.updater(batch, epoch=epoch, step=state.step, images=images)
-                self.gauges.pace.tick(outcome.images)
-                state.step += 1
-                state.accumulate = self.updater.accumulate
-                names = [self.train.samples[index].name for index in batch.indices]
-                notice = judge_outcome(outcome, state, scale=self.parts.scaler.get_scale(), images=names)
-                if notice is not None:
-                    self._note(notice)
-                if outcome.applied and self.parts.average is not None:
-                    self.parts.average.update(state.step - 1)
-                logged = state.step % self.settings.log_steps == 0
-                show(self.gauges.moment(state, epoch=epoch + 1, logged=logged))
-                # The last row and the last checkpoint of an epoch wait for its validation.
-                if state.step % steps == 0:
+                images = self._count_images(batch)
+                step = counters.step
+                counters.rate_factor = rate_factor(settings, step=step, steps_per_epoch=steps)
+                result = self.updater.update(
+                    batch, epoch=epoch, step=step, images=images, rate_factor=counters.rate_factor
+                )
+                counters.count(result)
+                counters.accumulate = self.updater.accumulate
+                self.meters.speed.count_update(images)
+                if not result.applied:
+                    names = [self.train.samples[index].name for index in batch.indices]
+                    notice = describe_skipped_update(result, counters, images=names)
+                    if notice is not None:
+                        self.writer.note(notice)
+                logged = counters.step % settings.log_steps == 0
+                show(self.meters.status(counters, epoch=epoch + 1, logged=logged))
+                # The last row and the last checkpoint of an epoch are written after its validation.
+                if counters.step % steps == 0:
                     continue
                 if logged:
                     self._write_row(epoch + 1, None)
-                if self.settings.checkpoint_steps and state.step % self.settings.checkpoint_steps == 0:
-                    self.records.checkpoint(state)
+                if settings.checkpoint_steps and counters.step % settings.checkpoint_steps == 0:
+                    self.writer.save_checkpoint(counters)
 
-    def _agree(self, batch: LabelledBatch) -> int:
-        # Before an update, so that every process stops at the same one.
-        wish = self.interrupts.received is not None
-        images, failed, wishes = self.processes.sum([len(batch.labels), len(batch.failures), wish])
-        if wishes:
+    def _count_images(self, batch: LabelledBatch) -> int:
+        """Return the number of images in all parts of a batch, or stop in all processes before the same update."""
+        stop = self.context.interrupts.received is not None
+        images, failed, stops = self.context.processes.sum([len(batch.labels), len(batch.failures), stop])
+        if stops:
             self._interrupt()
         if failed:
-            self._take_failures(batch.failures)
+            self._record_failures(batch.failures)
         return max(1, int(images))
 
-    def _take_failures(self, failures: Sequence[Failure]) -> None:
+    def _record_failures(self, failures: Sequence[Failure]) -> None:
         texts = [f"{failure.name}: {failure.reason}" for failure in failures]
         if self.on_error == "fail" and texts:
             raise DataError(
                 f"images cannot be read: {'; '.join(texts[:NAMED])}. Remove or repair them (fbn data check "
                 "finds all of them), or list and skip them with --on-error skip"
             )
-        self.state.failed = sorted({*self.state.failed, *self.processes.gather_texts(texts)})
+        self.counters.failed = sorted({*self.counters.failed, *self.context.processes.gather_texts(texts)})
 
     def _finish_epoch(self, completed: int) -> None:
-        state = self.state
+        counters = self.counters
         with self._averaged():
-            figures = self._validate()
-            finished = figures is not None or self.val is None
+            validation = self._validate()
+            finished = validation is not None or self.val is None
             if finished:
-                state.validated = completed
-                self.records.model("last", state=state, figures=figures)
-                if figures is not None and state.improve(figures):
-                    self.records.model("best", state=state, figures=figures)
+                counters.validated = completed
+                self.writer.write_model("last", counters=counters, validation=validation)
+                if validation is not None and counters.take_validation(validation):
+                    self.writer.write_model("best", counters=counters, validation=validation)
         if not finished:
             self._interrupt()
-        self._write_row(completed, figures)
-        self.records.checkpoint(state)
+        self._write_row(completed, validation)
+        self.writer.save_checkpoint(counters)
 
-    def _validate(self) -> Figures | None:
+    def _validate(self) -> Validation | None:
         if self.val is None:
             return None
-        count = len(self.val.samples)
-        with self.progress.stage("validate", total=count, unit="images") as advance, self.gauges.pace.validation():
+        with self.meters.speed.validation():
             return validate(
-                self.parts.assembled.classifier,
+                self.parts.classifier,
                 self.val,
-                processes=self.processes,
-                num_classes=len(self.parts.assembled.description.classes),
-                take_failures=self._take_failures,
-                stopping=lambda: self.interrupts.received is not None,
-                advance=advance,
+                self.context,
+                num_classes=len(self.parts.description.classes),
+                record_failures=self._record_failures,
             )
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self.parts.average.applied() if self.parts.average is not None else nullcontext()
 
-    def _write_row(self, epoch: int, figures: Figures | None) -> None:
-        state = self.state
-        row = self.gauges.row(state, epoch=epoch, figures=figures)
-        self.records.row(row)
-        state.logged = state.step
-        state.interval = Sums()
-        if state.validated == epoch:
-            self._note(epoch_line(state, row, epochs=self.settings.epochs))
-            state.epoch = Sums()
+    def _write_row(self, epoch: int, validation: Validation | None) -> None:
+        counters = self.counters
+        row = self.meters.row(counters, epoch=epoch, validation=validation)
+        self.writer.write_row(row)
+        counters.logged = counters.step
+        counters.interval = LossSums()
+        if counters.validated == epoch:
+            self.writer.note(epoch_line(counters, row, epochs=self.settings.epochs))
+            counters.epoch = LossSums()
 
     def _patience_is_over(self) -> bool:
-        state, patience = self.state, self.settings.patience
-        over = patience is not None and state.best_epoch > 0 and state.validated - state.best_epoch >= patience
+        best, patience = self.counters.best_epoch, self.settings.patience
+        over = patience is not None and best > 0 and self.counters.validated - best >= patience
         if over:
-            self._note(f"stopped early: no better validation than in epoch {state.best_epoch} for {patience} epochs")
+            self.writer.note(f"stopped early: no better validation than in epoch {best} for {patience} epochs")
         return over
 
     def _interrupt(self) -> NoReturn:
-        self.records.checkpoint(self.state)
+        """Save the training and stop it."""
+        self.writer.save_checkpoint(self.counters)
         with self._averaged():
-            self.records.model("last", state=self.state, figures=None)
-        number = self.interrupts.received or signal.SIGTERM
-        where = f"after step {self.state.step} of {self.gauges.total}"
-        text = f"stopped by {signal.Signals(number).name} {where}; all is saved, go on with --resume"
-        self.records.log(text)
-        self.processes.barrier()
+            self.writer.write_model("last", counters=self.counters, validation=None)
+        number = self.context.interrupts.received or signal.SIGTERM
+        text = (
+            f"stopped by {signal.Signals(number).name} after step {self.counters.step} of {self.meters.total}; "
+            "the training is saved, continue it with --resume"
+        )
+        self.writer.log(text)
+        self.context.processes.barrier()
         raise TrainingInterruptedError(text, number)
-
-    def _note(self, text: str) -> None:
-        self.records.log(text)
-        if self.processes.writes:
-            self.progress.note(text)

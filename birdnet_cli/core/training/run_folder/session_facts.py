@@ -1,4 +1,4 @@
-"""What one session of a training says about itself: a line for people, and facts for `env.json`."""
+"""Facts about a session of a training: its first line in the log, and its entry in `env.json`."""
 
 import time
 from typing import Any
@@ -10,24 +10,32 @@ from birdnet_cli.core.provenance import software_versions
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.distributed import Processes
 from birdnet_cli.core.training.run_folder.checkpoint_file import Checkpoint
-from birdnet_cli.core.training.setup.holdout import Division
+from birdnet_cli.core.training.setup.holdout import ImageSplit
 
 __all__ = ["environment_facts", "opening_line"]
 
 
 def opening_line(
-    division: Division,
+    images: ImageSplit,
     settings: FinetuneSettings,
     processes: Processes,
     *,
     dtype: torch.dtype,
     checkpoint: Checkpoint | None,
 ) -> str:
-    """Return how many images are trained on, where and how, and where the session begins."""
-    held = "held out of them" if division.carved else "of the data set"
-    val = f"{len(division.val):,} validation images {held}" if division.val else "no validation images"
+    """Return the first line of a session: numbers of images, device, precision, and where the session begins.
+
+    Args:
+        images: the training and validation images.
+        settings: `batch_size`.
+        processes: the processes that train together.
+        dtype: dtype that the backbone computes in.
+        checkpoint: the checkpoint that the session resumes, or None.
+    """
+    origin = "held out of them" if images.held_out else "of the data set"
+    val = f"{len(images.val):,} validation images {origin}" if images.val else "no validation images"
     text = (
-        f"{len(division.train):,} training images, {val}; {settings.batch_size} per update on {processes.device} in "
+        f"{len(images.train):,} training images, {val}; {settings.batch_size} per update on {processes.device} in "
         f"{dtype_name(dtype)}, {processes.world_size} process{'es' if processes.world_size > 1 else ''}"
     )
     if checkpoint is None:
@@ -40,7 +48,7 @@ def opening_line(
 
 
 def environment_facts(processes: Processes, dtype: torch.dtype) -> dict[str, Any]:
-    """Return what this session runs on."""
+    """Return the entry of this session in `env.json`: time, software, device, threads, processes, precision."""
     device = processes.device
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -1,83 +1,96 @@
-"""What a training writes into its folder as it goes: metrics, events, checkpoints, models; rank 0 alone writes."""
+"""Writer of a run directory during a training: metrics, events, log, checkpoints, models."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
-from birdnet_cli.core.recipe import FinetuneSettings
-from birdnet_cli.core.training.counters import Figures, TrainingState
-from birdnet_cli.core.training.run_folder.checkpoint import TrainedParts, pack
+from birdnet_cli.core.training.context import TrainingContext
+from birdnet_cli.core.training.counters import TrainingCounters, Validation
+from birdnet_cli.core.training.run_folder.checkpoint import pack
 from birdnet_cli.core.training.run_folder.checkpoint_file import save_checkpoint
 from birdnet_cli.core.training.run_folder.metrics_csv import MetricsFile, MetricsRow
 from birdnet_cli.core.training.run_folder.model_export import write_classifier
 from birdnet_cli.core.training.run_folder.run_directory import RunDirectory
 from birdnet_cli.core.training.run_folder.tensorboard import open_events
+from birdnet_cli.core.training.setup.trained_parts import TrainedParts
 
-__all__ = ["Records"]
+__all__ = ["RunWriter"]
 
 
-class Records:
-    """Writes for one training.
+class RunWriter:
+    """Writes the files of one training in rank 0; in the other processes its methods write nothing.
 
     Args:
-        run: the folder; None in processes that do not write.
-        parts: what checkpoints and models are made of.
-        settings: of the training.
-        state: how far the training has come when this session begins.
-        facts: what a resuming session must agree with; part of every checkpoint.
-        provenance: software, data, precision; part of every model.
+        run: the run directory; None in processes other than rank 0.
+        parts: the objects that checkpoints and models are made of.
+        context: settings, which models record, and the progress that gets notes.
+        counters: counters at the beginning of the session; later rows of the metrics are removed.
+        facts: facts that a resuming session must agree with; part of every checkpoint.
+        provenance: software, data and precision; part of every model.
     """
 
     def __init__(
         self,
         run: RunDirectory | None,
         parts: TrainedParts,
+        context: TrainingContext,
         *,
-        settings: FinetuneSettings,
-        state: TrainingState,
+        counters: TrainingCounters,
         facts: Mapping[str, Any],
         provenance: Mapping[str, Any],
     ) -> None:
         self.run = run
         self.parts = parts
-        self.settings = settings
+        self.context = context
         self.facts = facts
         self.provenance = provenance
         self._saved: tuple[int, int] | None = None
         if run is not None:
-            self._metrics = MetricsFile(run.path / "metrics.csv", step=state.logged)
-            self._events = open_events(settings.track, run.path / "events", step=state.logged)
+            self._metrics = MetricsFile(run.path / "metrics.csv", step=counters.logged)
+            self._write_events = open_events(context.settings.track, run.path / "events", step=counters.logged)
 
-    def row(self, row: MetricsRow) -> None:
-        """Add a row to the metrics."""
+    def write_row(self, row: MetricsRow) -> None:
+        """Append a row to the metrics."""
         if self.run is not None:
             self._metrics.add(row)
-            self._events(asdict(row))
+            self._write_events(asdict(row))
 
-    def checkpoint(self, state: TrainingState) -> None:
-        """Save a checkpoint, unless this session has saved the same one."""
-        if self.run is not None and self._saved != (state.step, state.validated):
-            save_checkpoint(self.run.checkpoints, pack(self.parts, state, self.facts))
-            self._saved = (state.step, state.validated)
+    def save_checkpoint(self, counters: TrainingCounters) -> None:
+        """Save a checkpoint, unless this session saved it before."""
+        if self.run is not None and self._saved != (counters.step, counters.validated):
+            save_checkpoint(self.run.checkpoints, pack(self.parts, counters, self.facts))
+            self._saved = (counters.step, counters.validated)
 
-    def model(self, name: str, *, state: TrainingState, figures: Figures | None) -> None:
-        """Write `last` or `best`, with the parameters as they are now."""
+    def write_model(
+        self, name: Literal["last", "best"], *, counters: TrainingCounters, validation: Validation | None
+    ) -> None:
+        """Write a model file with the parameters as they are now.
+
+        Args:
+            name: name of the file, without its suffix.
+            counters: counters of the training.
+            validation: validation of these parameters, whose temperature the model takes; None if there is none.
+        """
         if self.run is None:
             return
-        validation = asdict(figures) if figures is not None else None
         write_classifier(
             self.run.path / f"{name}.safetensors",
-            self.parts.assembled,
+            self.parts,
             facts={
-                "finetune": self.settings.model_dump(mode="json"),
-                "step": state.step,
-                "validation": validation,
+                "finetune": self.context.settings.model_dump(mode="json"),
+                "step": counters.step,
+                "validation": asdict(validation) if validation is not None else None,
             },
             provenance=self.provenance,
-            temperature=figures.temperature if figures is not None else 1.0,
+            temperature=validation.temperature if validation is not None else 1.0,
         )
 
     def log(self, text: str) -> None:
-        """Add a line to the log."""
+        """Append a line to the log."""
         if self.run is not None:
             self.run.log(text)
+
+    def note(self, text: str) -> None:
+        """Append a line to the log and show it to the user."""
+        self.log(text)
+        self.context.progress.note(text)

@@ -1,4 +1,4 @@
-"""What is trained: images [N, 3, S, S] -> scores [N, K], whose softmax are the probabilities."""
+"""The classifier that is trained: images [N, 3, S, S] -> scores [N, K], whose softmax are the probabilities."""
 
 from collections.abc import Callable
 
@@ -10,20 +10,18 @@ from birdnet_cli.core.heads import CalibratedMapHead, TrainableHead
 from birdnet_cli.core.poolings import Pooling
 from birdnet_cli.core.training.precision import autocast_to
 
-__all__ = ["Classifier"]
-
-NORMS = (nn.modules.batchnorm._BatchNorm,)
+__all__ = ["Classifier", "NormStatistics"]
 
 
 class Classifier(nn.Module):
-    """Backbone, pooling and head in one module, whose names are those of a model file.
+    """Backbone, pooling and head in one module, whose parameters have the names of those in a model file.
 
     Args:
         backbone: RGB images in 0..255 -> feature map [N, C, h, w].
-        pooling: feature map -> descriptor [N, D]; its 1x1 reduction, where it has one, is trained like the backbone.
-            None where the head takes the feature map.
+        pooling: feature map -> descriptor [N, D]; if it has a 1x1 reduction, that learns at the backbone's rate. None
+            if the head takes the feature map.
         head: descriptor or feature map -> scores.
-        dtype: what the backbone, and a head on the feature map, compute in; descriptors are float32.
+        dtype: dtype that the backbone, and a head on the feature map, compute in; descriptors are float32.
     """
 
     def __init__(
@@ -39,11 +37,11 @@ class Classifier(nn.Module):
         self.pooling = pooling
         self.head = head
         self.dtype = dtype
-        # How the backbone runs in training; not a submodule, whose parameters would be listed twice.
+        # How the backbone runs in training. Not a submodule: its parameters would be listed twice.
         self.run_backbone: Callable[[Tensor], Tensor] = backbone.forward
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the scores, float32, of images [N, 3, S, S], uint8 or float in 0..255."""
+        """Return the scores, float32 [N, K], of images [N, 3, S, S], uint8 or float in 0..255."""
         with autocast_to(self.dtype, images.device):
             feature_map = self.run_backbone(images) if self.backbone.training else self.backbone(images)
             if self.pooling is None:
@@ -55,11 +53,11 @@ class Classifier(nn.Module):
         return [*self.backbone.parameters(), *(self.pooling.parameters() if self.pooling is not None else ())]
 
     def prepare(self, *, frozen: bool, freeze_norm: bool) -> None:
-        """Go into training mode.
+        """Switch to training mode.
 
         Args:
-            frozen: the head alone learns; the backbone computes as in evaluation.
-            freeze_norm: BatchNorm computes as in evaluation, though its scale and shift may learn.
+            frozen: whether only the head learns; the backbone then computes as in evaluation.
+            freeze_norm: whether BatchNorm computes as in evaluation, though its scale and shift learn.
         """
         self.train()
         for parameter in self.backbone_parameters():
@@ -68,5 +66,34 @@ class Classifier(nn.Module):
             self.backbone.eval()
         elif freeze_norm:
             for module in self.backbone.modules():
-                if isinstance(module, NORMS):
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+
+class NormStatistics:
+    """A copy of BatchNorm's running statistics, to undo the changes that a forward pass makes to them.
+
+    Args:
+        module: module with any number of BatchNorm layers, or none; its statistics are copied.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.buffers = [
+            buffer
+            for layer in module.modules()
+            if isinstance(layer, nn.modules.batchnorm._NormBase)
+            for buffer in layer.buffers(recurse=False)
+        ]
+        self._copies: list[Tensor] = [buffer.clone() for buffer in self.buffers]
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Copy the statistics."""
+        for copy, buffer in zip(self._copies, self.buffers, strict=True):
+            copy.copy_(buffer)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Set the statistics to the last copy."""
+        for copy, buffer in zip(self._copies, self.buffers, strict=True):
+            buffer.copy_(copy)

@@ -9,7 +9,7 @@ from birdnet_cli.core.networks import describe_network
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 
-__all__ = ["adopt_settings", "agree_settings", "check_schedule", "settle_settings"]
+__all__ = ["adopt_model_settings", "check_schedule", "complete_settings", "merge_resumed_settings"]
 
 # They decide how fast a training goes and what is written of it, not what is learned.
 FREE = ("workers", "device", "checkpoint_steps", "log_steps", "track", "patience")
@@ -26,7 +26,7 @@ MAP_HEAD_SETTINGS = {
 }
 
 
-def settle_settings(settings: FinetuneSettings, *, output: Path, resume: bool) -> FinetuneSettings:
+def complete_settings(settings: FinetuneSettings, *, output: Path, resume: bool) -> FinetuneSettings:
     """Return the settings with nothing left open.
 
     Args:
@@ -42,9 +42,9 @@ def settle_settings(settings: FinetuneSettings, *, output: Path, resume: bool) -
     """
     config = output / "config.yaml"
     if resume and config.is_file():
-        settings = agree_settings(config, settings)
+        settings = merge_resumed_settings(config, settings)
     elif settings.init_from is not None:
-        settings = adopt_settings(settings, read_description(Path(settings.init_from)))
+        settings = adopt_model_settings(settings, read_description(Path(settings.init_from)))
     elif settings.network is not None:
         settings = _as_published(settings, settings.network)
     check_schedule(settings)
@@ -79,7 +79,7 @@ def check_schedule(settings: FinetuneSettings) -> None:
         raise UsageError(f"finetune.milestones must rise, got {settings.milestones}")
 
 
-def agree_settings(config: Path, asked: FinetuneSettings) -> FinetuneSettings:
+def merge_resumed_settings(config: Path, asked: FinetuneSettings) -> FinetuneSettings:
     """Return a run's settings, with what may change taken from `asked`.
 
     Args:
@@ -105,7 +105,7 @@ def agree_settings(config: Path, asked: FinetuneSettings) -> FinetuneSettings:
     return stored.model_copy(update={key: value for key, value in given.items() if key in free})
 
 
-def adopt_settings(settings: FinetuneSettings, description: ModelDescription) -> FinetuneSettings:
+def adopt_model_settings(settings: FinetuneSettings, description: ModelDescription) -> FinetuneSettings:
     """Return settings that agree with a model file; what was given explicitly must, save for the image size.
 
     Args:

@@ -3,61 +3,40 @@ import math
 import pytest
 
 from birdnet_cli.core.errors import NumericsError
-from birdnet_cli.core.training.counters import Outcome, TrainingState
-from birdnet_cli.core.training.loop.nonfinite import judge_outcome
+from birdnet_cli.core.training.counters import TrainingCounters, UpdateResult
+from birdnet_cli.core.training.loop.nonfinite import describe_skipped_update
 
-GOOD = Outcome(images=4, loss=2.0, right=1, grad_norm=1.0, applied=True)
-BAD = Outcome(images=4, loss=math.nan, right=0, grad_norm=math.nan, applied=False)
-OVERFLOW = Outcome(images=4, loss=2.0, right=1, grad_norm=math.inf, applied=False, overflow=True)
+BAD_LOSS = UpdateResult(images=4, loss_sum=math.nan, correct=0, grad_norm=math.nan, applied=False)
+BAD_GRADIENT = UpdateResult(images=4, loss_sum=2.0, correct=1, grad_norm=math.inf, applied=False)
+OVERFLOW = UpdateResult(images=4, loss_sum=2.0, correct=1, grad_norm=math.inf, applied=False, overflow=True)
 NAMES = [f"{number}.jpg" for number in range(7)]
 
 
-def judge(state: TrainingState, *outcomes: Outcome, scale: float = 65536.0) -> list[str | None]:
-    return [judge_outcome(outcome, state, scale=scale, images=NAMES) for outcome in outcomes]
+def describe(counters: TrainingCounters, result: UpdateResult) -> str | None:
+    counters.count(result)
+    return describe_skipped_update(result, counters, images=NAMES)
 
 
-def test_good_updates_add_up() -> None:
-    state = TrainingState()
-    assert judge(state, GOOD, GOOD) == [None, None]
-    assert (state.interval.loss(), state.interval.top1(), state.epoch.images) == (0.5, 0.25, 8)
-
-
-def test_a_bad_batch_is_named_and_does_not_count() -> None:
-    state = TrainingState(step=5)
-    (notice,) = judge(state, BAD)
-    assert notice == (
-        "step 5: the loss is not finite, and the batch is left out; its images: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, …"
+def test_a_skipped_batch_is_described_with_its_first_five_images() -> None:
+    assert describe(TrainingCounters(step=4), BAD_LOSS) == (
+        "step 5: the loss is not finite, and the batch is skipped; its images: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, …"
     )
-    assert (state.skipped, state.interval.images) == (1, 0)
+
+
+def test_a_gradient_that_is_not_finite_is_told_from_a_loss() -> None:
+    line = describe(TrainingCounters(), BAD_GRADIENT)
+    assert line is not None
+    assert line.startswith("step 1: the gradient is not finite")
 
 
 def test_three_in_a_row_stop_with_advice() -> None:
-    state = TrainingState()
-    judge(state, BAD, BAD)
-    with pytest.raises(NumericsError, match=r"not finite in 3 batches in a row.*lower --lr and --backbone-lr"):
-        judge(state, BAD)
+    counters = TrainingCounters()
+    describe(counters, BAD_LOSS)
+    describe(counters, BAD_LOSS)
+    with pytest.raises(NumericsError, match=r"not finite in 3 batches in a row, the last at step 3.*lower --lr and"):
+        describe(counters, BAD_LOSS)
 
 
-def test_a_good_batch_between_starts_the_count_again() -> None:
-    state = TrainingState()
-    judge(state, BAD, BAD, GOOD, BAD, BAD, GOOD)
-    assert state.skipped == 4
-
-
-def test_float16_may_search_for_its_scale_as_long_as_it_needs() -> None:
-    state = TrainingState()
-    judge(state, *[OVERFLOW] * 10)
-    assert (state.skipped, state.bad) == (10, 0)
-
-
-def test_float16_that_overflows_unscaled_stops() -> None:
-    state = TrainingState()
-    judge(state, OVERFLOW, OVERFLOW, scale=0.5)
-    with pytest.raises(NumericsError, match="the gradient was not finite"):
-        judge(state, OVERFLOW, scale=0.5)
-
-
-def test_the_counters_survive_json() -> None:
-    state = TrainingState(step=7, best_epoch=1, best_top1=1 / 3, failed=["a.jpg: zero bytes"])
-    judge(state, GOOD, BAD)
-    assert TrainingState.from_json(state.to_json()) == state
+def test_the_search_for_float16_s_scale_is_not_reported_and_stops_nothing() -> None:
+    counters = TrainingCounters()
+    assert [describe(counters, OVERFLOW) for _ in range(10)] == [None] * 10

@@ -1,4 +1,4 @@
-"""One update: the same gradient however it is divided, left alone where it is not finite."""
+"""One update: its gradient for any number of forward passes, and a loss or gradient that is not finite."""
 
 import math
 from typing import Any
@@ -11,14 +11,12 @@ from torch.nn.functional import cross_entropy
 from birdnet_cli.core.data import LabelledBatch
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.recipe import FinetuneSettings
-from birdnet_cli.core.training.counters import Outcome
+from birdnet_cli.core.training.counters import UpdateResult
 from birdnet_cli.core.training.distributed import Processes
 from birdnet_cli.core.training.loop import update
 from birdnet_cli.core.training.loop.update import Updater
-from birdnet_cli.core.training.precision import create_scaler
 from birdnet_cli.core.training.setup.classifier import Classifier
-from birdnet_cli.core.training.setup.optimizer import create_optimizer
-from tests.core.training.quick import small_classifier
+from tests.core.training.quick import cpu_context, small_classifier, small_parts
 
 CPU = torch.device("cpu")
 
@@ -31,19 +29,13 @@ def batch(n: int = 6, *, seed: int = 0) -> LabelledBatch:
 
 def updater(classifier: Classifier, **changes: Any) -> Updater:
     settings = FinetuneSettings.model_validate({"lr": 0.5, "backbone_lr": 0.5, "momentum": 0.0} | changes)
-    optimizer = create_optimizer(
-        settings, backbone=classifier.backbone_parameters(), head=list(classifier.head.parameters())
-    )
-    made = Updater(
-        classifier, optimizer, settings=settings, processes=Processes(CPU), accumulate=settings.accumulate,
-        scaler=create_scaler(classifier.dtype, CPU), num_classes=3,
-    )  # fmt: skip
+    made = Updater(small_parts(classifier, settings), cpu_context(settings), accumulate=settings.accumulate)
     made.prepare(frozen=False)
     return made
 
 
-def apply(made: Updater, one: LabelledBatch, *, step: int = 0) -> Outcome:
-    return made(one, epoch=0, step=step, images=len(one.labels))
+def apply(made: Updater, given: LabelledBatch, *, step: int = 0, rate_factor: float = 1.0) -> UpdateResult:
+    return made.update(given, epoch=0, step=step, images=len(given.labels), rate_factor=rate_factor)
 
 
 def parameters(classifier: Classifier) -> Tensor:
@@ -52,14 +44,14 @@ def parameters(classifier: Classifier) -> Tensor:
 
 def test_an_update_is_one_step_down_the_mean_loss() -> None:
     classifier, reference = small_classifier(), small_classifier()
-    outcome = apply(updater(classifier, label_smoothing=0.1), batch())
+    result = apply(updater(classifier, label_smoothing=0.1), batch())
     reference.prepare(frozen=False, freeze_norm=False)
     loss = cross_entropy(reference(batch().images), batch().labels, label_smoothing=0.1)
     loss.backward()  # type: ignore[no-untyped-call]
     expected = torch.cat([(p.detach() - 0.5 * p.grad).flatten() for p in reference.parameters() if p.grad is not None])
     torch.testing.assert_close(parameters(classifier), expected)
-    assert (outcome.images, outcome.applied) == (6, True)
-    assert outcome.loss == pytest.approx(6 * float(loss.detach()))
+    assert (result.images, result.applied) == (6, True)
+    assert result.loss_sum == pytest.approx(6 * float(loss.detach()))
 
 
 @pytest.mark.parametrize("accumulate", [2, 3, 4, 6, 9])
@@ -67,17 +59,17 @@ def test_dividing_an_update_leaves_its_gradient(accumulate: int) -> None:
     whole, divided = small_classifier(norm=False), small_classifier(norm=False)
     first, second = apply(updater(whole), batch()), apply(updater(divided, accumulate=accumulate), batch())
     torch.testing.assert_close(parameters(divided), parameters(whole))
-    assert second.loss == pytest.approx(first.loss)
-    assert second.right == first.right
+    assert second.loss_sum == pytest.approx(first.loss_sum)
+    assert second.correct == first.correct
 
 
-def test_the_number_of_right_answers_is_counted_before_the_update() -> None:
+def test_correct_images_are_counted_before_the_update() -> None:
     classifier = small_classifier()
     classifier.prepare(frozen=False, freeze_norm=False)
     with torch.no_grad():
-        right = int((classifier(batch().images).argmax(1) == batch().labels).sum())
+        correct = int((classifier(batch().images).argmax(1) == batch().labels).sum())
     classifier = small_classifier()
-    assert apply(updater(classifier), batch()).right == right
+    assert apply(updater(classifier), batch()).correct == correct
 
 
 def test_a_norm_is_clipped_and_told() -> None:
@@ -159,10 +151,10 @@ def test_a_batch_that_is_not_finite_leaves_no_trace(value: float) -> None:
     made = updater(classifier, momentum=0.9)
     before = {key: tensor.clone() for key, tensor in classifier.state_dict().items()}
     spoil(classifier, value)
-    outcome = apply(made, batch())
-    assert (outcome.applied, outcome.overflow) == (False, False)
+    result = apply(made, batch())
+    assert (result.applied, result.overflow) == (False, False)
     assert all(torch.equal(tensor, before[key]) for key, tensor in classifier.state_dict().items())
-    assert not made.optimizer.state
+    assert not made.parts.optimizer.state
     assert apply(made, batch(), step=1).applied
 
 
@@ -170,12 +162,44 @@ def test_float16_whose_gradient_overflows_is_scaled_less() -> None:
     classifier = small_classifier(dtype=torch.float16)
     made = updater(classifier)
     before = parameters(classifier)
-    made.scaler.load_state_dict(made.scaler.state_dict() | {"scale": 2.0**60})
-    outcome = apply(made, batch())
-    assert (outcome.applied, outcome.overflow) == (False, True)
-    assert math.isfinite(outcome.loss)
+    made.parts.scaler.load_state_dict(made.parts.scaler.state_dict() | {"scale": 2.0**60})
+    result = apply(made, batch())
+    assert (result.applied, result.overflow) == (False, True)
+    assert math.isfinite(result.loss_sum)
     assert torch.equal(parameters(classifier), before)
-    assert made.scaler.get_scale() == 2.0**59
+    assert made.parts.scaler.get_scale() == 2.0**59
+
+
+@pytest.mark.parametrize(("scale", "overflow"), [(4.0, True), (1.0, False)])
+def test_a_gradient_that_overflows_at_a_scale_below_one_is_no_matter_of_the_scale(scale: float, overflow: bool) -> None:
+    classifier = small_classifier(dtype=torch.float16)
+    made = updater(classifier)
+    made.parts.scaler.load_state_dict(made.parts.scaler.state_dict() | {"scale": scale})
+    classifier.head.weight.register_hook(lambda gradient: gradient * math.inf)
+    result = apply(made, batch())
+    assert (result.applied, result.overflow, made.parts.scaler.get_scale()) == (False, overflow, scale / 2)
+
+
+def test_the_factor_scales_the_rate() -> None:
+    whole, half = small_classifier(), small_classifier()
+    before = parameters(whole)
+    apply(updater(whole), batch())
+    apply(updater(half), batch(), rate_factor=0.5)
+    torch.testing.assert_close(before - parameters(half), (before - parameters(whole)) / 2)
+
+
+def test_the_average_follows_applied_updates_alone() -> None:
+    classifier = small_classifier()
+    made = updater(classifier, ema_decay=0.9)
+    assert made.parts.average is not None
+    start = made.parts.average.average["head.weight"].clone()
+    spoil(classifier)
+    apply(made, batch())
+    assert torch.equal(made.parts.average.average["head.weight"], start)
+    apply(made, batch(), step=1)
+    # min(0.9, (1 + 1) / (10 + 1)) of the start
+    expected = start * 2 / 11 + classifier.head.weight.detach() * 9 / 11
+    torch.testing.assert_close(made.parts.average.average["head.weight"], expected)
 
 
 def test_float16_learns_what_float32_learns() -> None:
@@ -228,15 +252,15 @@ def test_where_half_does_not_fit_either_the_error_says_what_to_lower() -> None:
     SmallMemory(classifier, most=1)
     with pytest.raises(torch.OutOfMemoryError):
         apply(made, batch())
-    with pytest.raises(FbnError, match="does not suffice for 6 images in 2 parts: lower --batch-size"):
+    with pytest.raises(FbnError, match="does not suffice for 6 images in 2 forward passes: lower --batch-size"):
         apply(made, batch())
 
 
 def test_mixed_images_have_no_top1() -> None:
     classifier = small_classifier()
-    outcome = apply(updater(classifier, mixup=0.4), batch())
-    assert outcome.applied
-    assert outcome.right is None
+    result = apply(updater(classifier, mixup=0.4), batch())
+    assert result.applied
+    assert result.correct is None
 
 
 @pytest.mark.parametrize(("sync", "streams"), [(True, [0, 0]), (False, [3, 3])])

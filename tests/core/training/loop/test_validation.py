@@ -1,3 +1,6 @@
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,31 +11,45 @@ from torch.nn.functional import cross_entropy
 
 from birdnet_cli.core.data import EvaluationBatches, Failure, open_dataset
 from birdnet_cli.core.errors import DataError, NumericsError
-from birdnet_cli.core.recipe import TransformSettings
-from birdnet_cli.core.training.counters import Figures
-from birdnet_cli.core.training.distributed import Processes
+from birdnet_cli.core.progress import Advance
+from birdnet_cli.core.recipe import FinetuneSettings, TransformSettings
+from birdnet_cli.core.training.counters import Validation
 from birdnet_cli.core.training.loop.validation import validate
+from birdnet_cli.core.training.progress import SilentTrainingProgress
 from birdnet_cli.core.training.setup.classifier import Classifier
-from tests.core.training.quick import small_classifier
-
-ALONE = Processes(torch.device("cpu"))
-FAILED: list[Failure] = []
+from tests.core.training.quick import cpu_context, small_classifier
 
 
-def batches(textures: Path, *, missing: bool = False) -> EvaluationBatches:
+class Recorder(SilentTrainingProgress):
+    """Records the images done after each batch."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    @contextmanager
+    def stage(self, title: str, *, total: int, unit: str) -> Iterator[Advance]:
+        assert (title, total, unit) == ("validate", 12, "images")
+        yield self.done.append
+
+
+def batches(textures: Path, *, missing: int = 0) -> EvaluationBatches:
+    """Return the 12 test images, of which the first `missing` cannot be read."""
     samples = open_dataset(textures).subset("test").samples
-    if missing:
-        samples = tuple(replace(sample, path=Path("absent.png")) for sample in samples)
+    absent = tuple(replace(sample, path=Path("absent.png")) for sample in samples[:missing])
+    samples = absent + samples[missing:]
     return EvaluationBatches(samples, transform=TransformSettings(image_size=16), batch_size=5, workers=0)
 
 
-def run(classifier: Classifier, given: EvaluationBatches, *, stop_after: int = 99) -> tuple[Figures | None, list[int]]:
-    done: list[int] = []
-    figures = validate(
-        classifier, given, processes=ALONE, num_classes=3, stopping=lambda: len(done) >= stop_after,
-        advance=done.append, take_failures=FAILED.extend,
-    )  # fmt: skip
-    return figures, done
+def run(
+    classifier: Classifier, given: EvaluationBatches, *, interrupted: bool = False
+) -> tuple[Validation | None, list[int], list[Failure]]:
+    """Return the validation, the images done after each batch, and the failures."""
+    progress, failures = Recorder(), list[Failure]()
+    context = cpu_context(FinetuneSettings(), progress)
+    if interrupted:
+        context.interrupts.received = signal.SIGTERM
+    validation = validate(classifier, given, context, num_classes=3, record_failures=failures.extend)
+    return validation, progress.done, failures
 
 
 def scores_and_labels(classifier: Classifier, given: EvaluationBatches) -> tuple[Tensor, Tensor]:
@@ -42,15 +59,15 @@ def scores_and_labels(classifier: Classifier, given: EvaluationBatches) -> tuple
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
-def test_figures_are_those_of_all_images_at_once(textures: Path) -> None:
+def test_loss_and_top1_are_those_of_all_images_in_a_single_batch(textures: Path) -> None:
     classifier, given = small_classifier(), batches(textures)
     scores, labels = scores_and_labels(classifier, given)
-    figures, done = run(classifier, given)
-    assert figures is not None
-    assert figures.images == 12
-    assert figures.loss == pytest.approx(float(cross_entropy(scores, labels)))
-    assert figures.top1 == float((scores.argmax(1) == labels).double().mean())
-    assert figures.top5 == 1.0
+    validation, done, _ = run(classifier, given)
+    assert validation is not None
+    assert validation.images == 12
+    assert validation.loss == pytest.approx(float(cross_entropy(scores, labels)))
+    assert validation.top1 == float((scores.argmax(1) == labels).double().mean())
+    assert validation.top5 == 1.0
     assert done == [5, 5, 2]
 
 
@@ -59,21 +76,21 @@ def test_the_temperature_lowers_the_loss(textures: Path) -> None:
     with torch.no_grad():
         classifier.head.weight.mul_(50)
     scores, labels = scores_and_labels(classifier, given)
-    figures, _ = run(classifier, given)
-    assert figures is not None
-    assert float(cross_entropy(scores / figures.temperature, labels)) < figures.loss
+    validation, _, _ = run(classifier, given)
+    assert validation is not None
+    assert float(cross_entropy(scores / validation.temperature, labels)) < validation.loss
 
 
-def test_batch_statistics_are_not_touched(textures: Path) -> None:
+def test_parameters_and_statistics_stay(textures: Path) -> None:
     classifier = small_classifier()
     before = {key: value.clone() for key, value in classifier.state_dict().items()}
     run(classifier, batches(textures))
     assert all(torch.equal(value, before[key]) for key, value in classifier.state_dict().items())
 
 
-def test_a_wish_to_stop_gives_no_figures(textures: Path) -> None:
-    figures, done = run(small_classifier(), batches(textures), stop_after=1)
-    assert (figures, done) == (None, [5, 5])
+def test_a_signal_ends_the_validation_after_the_current_batch(textures: Path) -> None:
+    validation, done, _ = run(small_classifier(), batches(textures), interrupted=True)
+    assert (validation, done) == (None, [5])
 
 
 def test_scores_that_are_not_finite_are_an_error(textures: Path) -> None:
@@ -84,17 +101,14 @@ def test_scores_that_are_not_finite_are_an_error(textures: Path) -> None:
         run(classifier, batches(textures))
 
 
-def test_images_that_cannot_be_read_are_told(textures: Path) -> None:
-    first, *rest = open_dataset(textures).subset("test").samples
-    samples = (replace(first, path=Path("absent.png")), *rest)
-    FAILED.clear()
-    given = EvaluationBatches(samples, transform=TransformSettings(image_size=16), batch_size=5, workers=0)
-    figures, done = run(small_classifier(), given)
-    assert figures is not None
-    assert (figures.images, done) == (11, [5, 5, 2])
-    assert [(failure.name, failure.reason) for failure in FAILED] == [(first.name, "no such file")]
+def test_images_that_cannot_be_read_are_recorded_and_left_out(textures: Path) -> None:
+    given = batches(textures, missing=1)
+    validation, done, failures = run(small_classifier(), given)
+    assert validation is not None
+    assert (validation.images, done) == (11, [5, 5, 2])
+    assert [(failure.name, failure.reason) for failure in failures] == [(given.samples[0].name, "no such file")]
 
 
-def test_no_image_at_all_is_an_error(textures: Path) -> None:
+def test_a_validation_without_a_readable_image_is_an_error(textures: Path) -> None:
     with pytest.raises(DataError, match="none of the validation images could be read"):
-        run(small_classifier(), batches(textures, missing=True))
+        run(small_classifier(), batches(textures, missing=12))
