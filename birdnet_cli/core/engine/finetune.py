@@ -1,4 +1,4 @@
-"""Images -> a run directory with a model file: train a whole network, on one device or on many."""
+"""Images -> a run directory with a model file: train a whole network, on one or several devices."""
 
 import os
 from pathlib import Path
@@ -30,30 +30,33 @@ def finetune(
 ) -> FinetuneReport:
     """Train a network end to end on a data set's training split.
 
-    The test split is never looked at: what decides on the best epoch, or on stopping early, is the data set's own
-    validation split, or images held out of the training split. An interrupted run goes on exactly where its last
-    checkpoint left it, on the CPU bit for bit.
+    The test split is not used: the best epoch, and an early stop, are decided by the data set's own validation split,
+    or by images held out of the training split. A resumed run continues exactly from its last checkpoint, on the CPU
+    with the same bits as an uninterrupted run.
 
     Args:
         data: a data set of images.
         output: the run directory; see `core.training.run_folder.run_directory`.
-        settings: everything that decides what is learned.
+        settings: settings of the training; the defaults if None.
         data_format: a name of `core.data.list_formats`, or `auto`.
-        bbox: crop to the data set's bounding boxes.
-        resume: continue the run in `output`, with its settings and its data.
-        overwrite: replace the run in `output`.
-        on_error: at a training image that cannot be read, stop, or leave it out and list it.
-        nproc: processes of this machine that train together, one per GPU. Under an outer `torchrun` each process calls
-            this function, and `nproc` stays 1.
-        progress: follows the work; with several processes it must be picklable.
+        bbox: whether to crop to the data set's bounding boxes.
+        resume: whether to continue the run in `output`, with its settings and its data.
+        overwrite: whether to replace the run in `output`.
+        on_error: `fail` to stop at a training image that cannot be read, `skip` to leave it out and list it.
+        nproc: number of processes of this machine that train together, 1 or more; a GPU each. Under `torchrun` each
+            process calls this function, and `nproc` stays 1.
+        progress: gets the progress; must be picklable if `nproc` is above 1.
+
+    Returns:
+        The model file to use, the best validation, and the images that could not be read.
 
     Raises:
-        UsageError: settings that contradict each other, or a folder that may not be written.
-        CheckpointError: nothing to resume from, or the run is one of other settings or other data.
-        DataError: no training images, or one cannot be read.
-        NumericsError: losses stopped being finite.
+        UsageError: settings contradict each other, or the folder holds a run or other files.
+        CheckpointError: there is no checkpoint to resume from, or the run has other settings or other data.
+        DataError: there are no training images, or an image cannot be read.
+        NumericsError: loss or gradient of three batches in a row was not finite.
         TrainingInterruptedError: SIGINT or SIGTERM came; the training is saved.
-        FbnError: one of several processes died, or memory does not suffice.
+        FbnError: a process died, or the GPU's memory does not suffice.
     """
     progress = progress or SilentTrainingProgress()
     if nproc < 1:

@@ -1,1 +1,1 @@
-"""Full-network training: from settings and images to a run directory with models."""
+"""Training of whole networks: settings and images -> a run directory with models."""

@@ -1,4 +1,4 @@
-"""Start several processes on this machine that train together, under torchrun's elastic agent."""
+"""Starts several processes on this machine that train together, under torchrun's elastic agent."""
 
 import json
 import logging
@@ -28,44 +28,49 @@ LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing.spawn")
 
 
 def launch(job: TrainingJob, *, nproc: int, progress: TrainingProgress) -> FinetuneReport:
-    """Train in `nproc` processes, on one GPU each or sharing the CPU's cores.
+    """Train in `nproc` processes, each on a GPU of its own, or all on the cores of the CPU.
 
-    If one of them ends early, the agent ends the others. A signal is passed on to all of them, who then save.
+    If a process ends early, the agent stops the others. The agent forwards a signal to all processes, which then save.
 
     Args:
-        job: what to do.
+        job: data, run directory and settings.
         nproc: number of processes.
-        progress: follows rank 0; it must be picklable.
+        progress: progress of rank 0; must be picklable.
+
+    Returns:
+        The report of rank 0.
 
     Raises:
-        FbnError: a process failed or died; the message is its own where it left one.
-        TrainingInterruptedError: a signal came, and the training was saved.
+        FbnError: a process raised this error, or it died without raising an error of fbn.
+        TrainingInterruptedError: a signal came; the message says whether the training was saved.
     """
-    with tempfile.TemporaryDirectory(prefix="fbn-") as folder, _quiet_agent(), _handlers_kept():
+    with tempfile.TemporaryDirectory(prefix="fbn-") as folder, _quiet_agent(), _handlers_restored():
         config = LaunchConfig(
             min_nodes=1, max_nodes=1, nproc_per_node=nproc, run_id=uuid.uuid4().hex, rdzv_backend="c10d",
             rdzv_endpoint="localhost:0", max_restarts=0, start_method="spawn",
         )  # fmt: skip
         threads = max(1, torch.get_num_threads() // nproc)
         try:
-            reports = elastic_launch(config, _train_as_one_of_many)(job, progress, threads, folder)
+            reports = elastic_launch(config, _run_process)(job, progress, threads, folder)
         except ChildFailedError as error:
-            raise _explain(Path(folder), nproc, error) from error
+            raise _read_error(Path(folder)) or _describe_death(nproc, error) from error
         except SignalException as error:
             raise _read_error(Path(folder)) or TrainingInterruptedError(
-                f"stopped by {error.sigval.name} before the processes could save; go on with --resume", error.sigval
+                f"stopped by {error.sigval.name} before the processes could save; continue from the last checkpoint "
+                "with --resume",
+                error.sigval,
             ) from error
-        (report,) = (one for one in reports.values() if one.rank == 0)
+        (report,) = (report for report in reports.values() if report.rank == 0)
         return cast(FinetuneReport, report)
 
 
-def _train_as_one_of_many(job: TrainingJob, progress: TrainingProgress, threads: int, folder: str) -> FinetuneReport:
+def _run_process(job: TrainingJob, progress: TrainingProgress, threads: int, folder: str) -> FinetuneReport:
     torch.set_num_threads(threads)
     try:
         with join_process_group(job.settings.device) as processes:
             return run_training(job, processes, progress)
     except FbnError as error:
-        # The parent tells the user; a traceback from each process would bury it.
+        # The parent shows the message: a traceback from each process would hide it.
         rank = os.environ["RANK"]
         text = json.dumps({"message": str(error), "exit_code": error.exit_code})
         Path(folder, f"{rank}.tmp").write_text(text, encoding="utf-8")
@@ -73,20 +78,20 @@ def _train_as_one_of_many(job: TrainingJob, progress: TrainingProgress, threads:
         sys.exit(error.exit_code)
 
 
-def _explain(folder: Path, nproc: int, error: ChildFailedError) -> FbnError:
-    told = _read_error(folder)
-    if told is not None:
-        return told
+def _describe_death(nproc: int, error: ChildFailedError) -> FbnError:
     rank, failure = error.get_first_failure()
-    how = signal.Signals(-failure.exitcode).name if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+    if failure.exitcode < 0:
+        cause = f"was killed by {signal.Signals(-failure.exitcode).name}"
+    else:
+        cause = f"ended with exit code {failure.exitcode}"
     return FbnError(
-        f"process {rank} of {nproc} died ({how}), and the others were ended; its last words are above, if it had any; "
-        "go on from the last checkpoint with --resume"
+        f"process {rank} of {nproc} (counted from 0) {cause}, and the other processes were stopped; its error output, "
+        "if any, is above; continue from the last checkpoint with --resume"
     )
 
 
 def _read_error(folder: Path) -> FbnError | None:
-    # What went wrong in one process mostly ends the others with a lost connection: the first file counts.
+    # An error in a process ends the others with a lost connection: the cause is the first error.
     files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     if not files:
         return None
@@ -100,7 +105,7 @@ def _read_error(folder: Path) -> FbnError | None:
 
 @contextmanager
 def _quiet_agent() -> Iterator[None]:
-    # What it would log is said in one line by `_explain`.
+    # `_describe_death` says in a line what the agent would log.
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -113,12 +118,12 @@ def _quiet_agent() -> Iterator[None]:
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
-    kept = {
+def _handlers_restored() -> Iterator[None]:
+    handlers = {
         number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     }
     try:
         yield
     finally:
-        for number, handler in kept.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -21,7 +21,7 @@ class TrainingStatus:
         lr: learning rate of the head.
         images_per_second: rate of the last 20 updates.
         seconds_left: estimated time of all updates and validations to come.
-        memory: peak so far in bytes, of the GPU if the training runs on one, else of the process.
+        memory: peak so far in bytes, of the GPU if the training runs on a GPU, else of the process.
         logged: whether a row of the metrics ends with this update.
     """
 
@@ -41,7 +41,10 @@ class TrainingProgress(Progress, Protocol):
     """Progress of a training; a caller of `finetune` may implement it."""
 
     def training(self, *, start: int, total: int) -> AbstractContextManager[Callable[[TrainingStatus], None]]:
-        """Open the display of a training from update `start` of `total`; the value is called after each update."""
+        """Show a training from update `start` of `total` until the block ends.
+
+        The context's value is a function that is called with the status after each update.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM during training: the first asks for a stop after the current step, the second stops at once."""
+"""SIGINT and SIGTERM during a training: the first signal stops it after the current update, the second at once."""
 
 import signal
 import threading
@@ -9,15 +9,18 @@ from typing import Any, Self
 __all__ = ["InterruptHandler"]
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-# A terminal sends Ctrl-C to every process of a group, and a launcher sends it on to its own: that is one wish.
-ONE_WISH_SECONDS = 1.0
+# A terminal sends SIGINT to every process of a group, and a launcher forwards it to its processes: a process may get
+# the same request twice. A signal within this time after the first is taken for the same request.
+SAME_REQUEST_SECONDS = 1.0
 
 
 class InterruptHandler:
-    """Handles both signals inside its block, in the main thread; elsewhere it does nothing.
+    """Handles SIGINT and SIGTERM inside its block; does nothing in a thread other than the main thread.
+
+    A signal that the caller ignores stays ignored.
 
     Attributes:
-        received: the first signal that came, or None.
+        received: number of the first signal that came, or None.
     """
 
     def __init__(self) -> None:
@@ -27,9 +30,9 @@ class InterruptHandler:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            # What the caller ignores, as a shell lets its background jobs ignore SIGINT, stays ignored.
-            heeded = [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._before = {number: signal.signal(number, self._handle) for number in heeded}
+            # A shell lets its background jobs ignore SIGINT.
+            handled = [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._handle) for number in handled}
         return self
 
     def __exit__(
@@ -41,5 +44,5 @@ class InterruptHandler:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is None:
             self.received, self._since = number, time.monotonic()
-        elif time.monotonic() - self._since > ONE_WISH_SECONDS:
+        elif time.monotonic() - self._since > SAME_REQUEST_SECONDS:
             raise SystemExit(128 + number)

@@ -164,7 +164,7 @@ def test_the_death_of_one_process_ends_the_others_within_a_minute(textures: Path
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - started < 60
     assert process.returncode == 1
-    assert "error: process 1 of 2 died (SIGKILL), and the others were ended" in err
+    assert "error: process 1 of 2 (counted from 0) was killed by SIGKILL, and the other processes were stopped" in err
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 

@@ -21,7 +21,7 @@ def test_the_first_signal_is_a_wish(number: int) -> None:
 
 
 def test_the_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interrupts, "ONE_WISH_SECONDS", 0.01)
+    monkeypatch.setattr(interrupts, "SAME_REQUEST_SECONDS", 0.01)
     with InterruptHandler():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.05)

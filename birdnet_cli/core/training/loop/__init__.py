@@ -1,1 +1,1 @@
-"""The training loop: updates, validations, schedule, and what guards them."""
+"""The training loop: updates, schedule, validations, measurements."""

@@ -1,6 +1,7 @@
-"""Activation checkpointing: a network runs in segments, and the backward pass computes each again from its input.
+"""Activation checkpointing: a network runs in segments, and the backward pass recomputes each segment's activations.
 
-Of a network of n layers, about sqrt(n) segments keep the fewest activations: their inputs, and those inside one.
+A network of n layers is divided into about sqrt(n) segments, which keeps the fewest activations in memory: the inputs
+of all segments, and the activations inside a single segment.
 """
 
 import math
@@ -19,16 +20,19 @@ __all__ = ["recompute_activations"]
 
 
 def recompute_activations(backbone: Backbone) -> Callable[[Tensor], Tensor]:
-    """Return what computes `backbone(images)` in training with less memory and one more forward pass.
+    """Return a function that computes `backbone(images)` in training with less memory and a second forward pass.
 
-    Parameters stay the backbone's own, under their names. Random draws are repeated, and BatchNorm's statistics are
-    counted once.
+    It uses the backbone's own parameters. Random draws are repeated in the second pass, and BatchNorm's statistics
+    change in the first pass only.
 
     Args:
-        backbone: VGG, or one of torchvision's classifiers.
+        backbone: VGG, or a classifier of torchvision.
+
+    Returns:
+        A function of images [N, 3, S, S] that returns the feature map [N, C, h, w].
 
     Raises:
-        UsageError: a network whose structure is not known.
+        UsageError: it is not known how to divide the network.
     """
     network = backbone.network
     if isinstance(network, fx.GraphModule):
@@ -36,7 +40,9 @@ def recompute_activations(backbone: Backbone) -> Callable[[Tensor], Tensor]:
     elif isinstance(network, nn.Sequential):
         run = _divide_sequence(network)
     else:
-        raise UsageError(f"finetune.checkpoint_activations: how {backbone.name} could be divided is not known")
+        raise UsageError(
+            f"finetune.checkpoint_activations: fbn cannot divide {backbone.name} into segments; leave the setting out"
+        )
     return lambda images: run(backbone.preprocessing.apply(images))
 
 
@@ -57,7 +63,7 @@ def _divide_sequence(network: nn.Sequential) -> Callable[[Tensor], Tensor]:
 
 def _divide_graph(network: fx.GraphModule, layer: str) -> Callable[[Tensor], Tensor]:
     was_training = network.training
-    # A feature extractor has a graph for training and one for evaluation.
+    # A traced backbone has a graph for training and a graph for evaluation.
     network.train()
     order = {node: place for place, node in enumerate(network.graph.nodes)}
     count = math.ceil(math.sqrt(len(order)))
@@ -73,13 +79,13 @@ def _recomputed(segment: nn.Module) -> Callable[..., Tensor]:
     forward = segment.forward
 
     def fresh(*inputs: Tensor) -> Tensor:
-        # A segment may begin with an operation in place, which a second pass must not see done.
-        result: Tensor = forward(*(one.clone() for one in inputs))
+        # A segment may begin with an operation in place, which would change the input of the second pass.
+        result: Tensor = forward(*(tensor.clone() for tensor in inputs))
         return result
 
     def run(*inputs: Tensor) -> Tensor:
         result: Tensor = checkpoint(
-            fresh, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(segment))
+            fresh, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _unchanged_statistics(segment))
         )
         return result
 
@@ -87,7 +93,7 @@ def _recomputed(segment: nn.Module) -> Callable[..., Tensor]:
 
 
 @contextmanager
-def _statistics_kept(segment: nn.Module) -> Iterator[None]:
+def _unchanged_statistics(segment: nn.Module) -> Iterator[None]:
     statistics = NormStatistics(segment)
     try:
         yield

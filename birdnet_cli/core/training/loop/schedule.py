@@ -1,4 +1,4 @@
-"""How learning rates change during training: (settings, update) -> the factor on every base rate."""
+"""The schedule of the learning rates: (settings, step) -> the factor on every base rate."""
 
 import math
 
@@ -8,19 +8,21 @@ __all__ = ["rate_factor"]
 
 
 def rate_factor(settings: FinetuneSettings, *, step: int, steps_per_epoch: int) -> float:
-    """Return what every base rate is multiplied by in one update.
+    """Return the factor on every base rate in an update: the product of the schedule's decay and the initial rise.
 
-    The product of the schedule's fall and of the rise at the start:
-
-    - milestones: gamma^(number of milestones m with step >= m * steps_per_epoch);
-    - cosine: (1 + cos(pi t)) / 2, where t goes from 0 at the end of the rise to 1 after the last update;
-    - a rise over the first R updates: scale + (1 - scale) * step / R, where a warm-up counts from its first update on
-      (step + 1), so that no update is wasted on a rate of 0, and may also stay at `scale`.
+    - decay by milestones: gamma^(number of milestones m with step >= m * steps_per_epoch);
+    - decay by a cosine: (1 + cos(pi t)) / 2, where t goes from 0 at the end of the rise to 1 after the last update;
+    - slow start over R updates: scale + (1 - scale) * step / R;
+    - warm-up over R updates: scale + (1 - scale) * (step + 1) / R, so that the first update has a rate above 0, or
+      constantly `scale`.
 
     Args:
         settings: the schedule.
-        step: updates done before this one.
-        steps_per_epoch: updates of an epoch.
+        step: updates done before, in all epochs.
+        steps_per_epoch: updates per epoch.
+
+    Returns:
+        The factor, 0 or more.
 
     Source: the slow start is that of the FBN authors' training scripts (Li et al., ICCV 2017).
     """

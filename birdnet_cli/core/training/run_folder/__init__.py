@@ -1,1 +1,1 @@
-"""What a training leaves on disk: metrics, log, checkpoints, model files."""
+"""The run directory of a training: metrics, log, checkpoints, model files."""

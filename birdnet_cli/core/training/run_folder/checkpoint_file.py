@@ -1,7 +1,8 @@
-"""Checkpoints: everything that an exact resumption needs, as safetensors and JSON, of which the last two are kept.
+"""Checkpoint files: the state that an exact resumption needs, as safetensors and JSON; the last two are kept.
 
-`step-00000120.safetensors` holds the tensors; `step-00000120.json` the rest and the SHA-256 of the tensors' file. The
-JSON is written last and carries a digest of itself, so that a checkpoint counts only when all of it is there.
+`step-00000120.safetensors` holds the tensors; `step-00000120.json` holds the other values and the SHA-256 of the
+tensors' file. The JSON file is written last and holds a digest of itself: a checkpoint without it, or with a digest
+that does not match, is incomplete or damaged.
 """
 
 import hashlib
@@ -30,12 +31,12 @@ NAME = re.compile(r"step-(\d{8,})\.json")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """One checkpoint.
+    """A checkpoint.
 
     Attributes:
         step: updates done.
-        tensors: by name.
-        document: JSON values.
+        tensors: tensors by name.
+        document: the other values, as a JSON object.
     """
 
     step: int
@@ -44,19 +45,19 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint so that it appears whole or not at all, and remove all but the last two.
+    """Write a checkpoint atomically, and remove all but the last two.
 
     Args:
-        folder: created where needed.
-        checkpoint: what to keep.
+        folder: folder of the checkpoints; created if it is missing.
+        checkpoint: the checkpoint.
 
     Raises:
-        OSError: the disk refused; earlier checkpoints are as they were.
+        OSError: writing failed; earlier checkpoints are unchanged.
     """
     folder.mkdir(exist_ok=True)
     document = folder / f"step-{checkpoint.step:08d}.json"
     tensors = document.with_suffix(".safetensors")
-    # A checkpoint of the same step would for a moment have new tensors and an old digest.
+    # An older checkpoint of the same step would otherwise have new tensors and an old digest for a moment.
     document.unlink(missing_ok=True)
     digest = write_tensors(tensors, checkpoint.tensors)
     content = {
@@ -70,37 +71,40 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def prune_checkpoints(folder: Path) -> None:
-    """Remove all but the last two, and what a process that was killed while it saved has left."""
+    """Remove all checkpoints but the last two, and unfinished files of a process that was killed while it saved."""
     for step in _steps(folder)[KEPT:]:
         for suffix in (".json", ".safetensors"):
             (folder / f"step-{step:08d}{suffix}").unlink(missing_ok=True)
     for path in folder.glob(".step-*.tmp*"):
         remove_temporary(path)
-    # Tensors without their document.
+    # Tensors without their JSON file.
     for path in folder.glob("step-*.safetensors"):
         if not path.with_suffix(".json").exists():
             path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint that is whole, and a notice for each newer one that is not.
+    """Return the newest undamaged checkpoint, and a notice for each newer checkpoint that is damaged.
 
-    None was ever finished where a training was killed before its first; it then begins again.
+    Returns:
+        None and a notice if there is no checkpoint, because the training was killed before its first.
 
     Raises:
-        CheckpointError: there are some, but none is whole; the reasons are named.
+        CheckpointError: there are checkpoints, and all are damaged; the reasons are named.
     """
     notices: list[str] = []
     steps = _steps(folder)
     if not steps:
-        return None, ["no checkpoint was saved before the run ended: it begins again"]
+        return None, ["no checkpoint was saved before the run ended: the training starts from the beginning"]
     for step in steps:
         document = folder / f"step-{step:08d}.json"
         try:
             return _read(document, step), [f"{notice}; going on from step {step}" for notice in notices]
         except (CheckpointError, OSError) as error:
             notices.append(str(error))
-    raise CheckpointError(f"{folder}: nothing to resume from: {'; '.join(notices)}; start afresh with --overwrite")
+    raise CheckpointError(
+        f"{folder}: no undamaged checkpoint to resume from: {'; '.join(notices)}; start afresh with --overwrite"
+    )
 
 
 def _read(document: Path, step: int) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""`metrics.csv`: one row per interval of updates; the last row of an epoch also has its validation figures."""
+"""`metrics.csv`: a row per interval of updates; the last row of an epoch also has its validation."""
 
 import csv
 import io
@@ -12,19 +12,20 @@ __all__ = ["MetricsFile", "MetricsRow"]
 
 @dataclass(frozen=True, slots=True)
 class MetricsRow:
-    """One row.
+    """A row of the metrics; the fields are the columns.
 
     Attributes:
-        epoch: from 1.
-        step: updates done.
-        lr, backbone_lr: rates of the last update.
+        epoch: number of the epoch, from 1.
+        step: updates done, in all epochs.
+        lr, backbone_lr: learning rates of the last update.
         loss: mean training loss of the interval's images.
-        top1: share of these that were right, before the update; None where images were mixed.
-        grad_norm: of the last update, before clipping; None where it was not finite.
-        skipped: updates left out so far because of values that were not finite.
-        images_per_second: of the interval.
-        memory_mb: peak of this process, of the GPU where there is one, else resident.
-        val_loss, val_top1, val_top5: on the validation images.
+        top1: share of the interval's images classified correctly before their update, in 0..1; None if images were
+            mixed.
+        grad_norm: gradient norm of the last update before clipping; None if it was not finite.
+        skipped: updates skipped so far because loss or gradient was not finite.
+        images_per_second: speed of the interval.
+        memory_mb: peak memory so far in MB, of the GPU if the training runs on a GPU, else of the process.
+        val_loss, val_top1, val_top5: validation; None in all rows but the last of an epoch.
     """
 
     epoch: int
@@ -46,11 +47,11 @@ COLUMNS = [field.name for field in fields(MetricsRow)]
 
 
 class MetricsFile:
-    """Appends rows.
+    """Appends rows to `metrics.csv`.
 
     Args:
-        path: the file.
-        step: rows beyond this update, of a session that was cut off after its last checkpoint, are removed.
+        path: the file; rows that it has are kept.
+        step: step of the last row to keep; later rows, of a session that ended after its last checkpoint, are removed.
     """
 
     def __init__(self, path: Path, *, step: int) -> None:
@@ -67,12 +68,12 @@ class MetricsFile:
 
 
 def _is_whole(row: dict[str, str]) -> bool:
-    # A row that a kill cut off is short, whatever its last digits say.
+    # A kill while the row was written leaves too few columns.
     return all(row.get(name) is not None for name in COLUMNS) and row["step"].isdigit()
 
 
 def _text(value: float) -> str:
-    # A float's shortest exact form: two runs that differ in their last bit differ here.
+    # The shortest text that reads back as the same float.
     return repr(value)
 
 

@@ -1,4 +1,4 @@
-"""The folder of one training, `runs/NAME/`: who may write into it, and the files that say what happened there."""
+"""The run directory of a training: its lock, settings (`config.yaml`), environment (`env.json`) and log."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ LOCK = ".lock"
 
 
 class RunDirectory:
-    """A folder that this process alone writes into.
+    """The folder of a run, locked so that a single process writes into it.
 
     Args:
         path: the folder.
@@ -36,16 +36,16 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path, *, resume: bool, overwrite: bool) -> "RunDirectory":
-        """Take hold of the folder; nothing in it is changed yet.
+        """Lock the folder; its files are not changed yet.
 
         Args:
-            path: the folder, created where needed.
-            resume: continue the run in it.
-            overwrite: replace the run in it, when `begin` is called.
+            path: the folder; created if it is missing.
+            resume: whether to continue the run in it.
+            overwrite: whether to replace the run in it when `begin` is called.
 
         Raises:
-            UsageError: the folder holds a run and neither was asked for, or both were; it holds something else; there
-                is nothing to resume; or another process trains in it.
+            UsageError: the folder holds a run, and neither `resume` nor `overwrite` was given, or both; it holds other
+                files; there is no run to resume; or another process trains in it.
         """
         if resume and overwrite:
             raise UsageError("--resume and --overwrite exclude each other: continue the run, or start it afresh")
@@ -54,7 +54,7 @@ class RunDirectory:
             raise UsageError(f"{path}: expected a folder for the run, found a file")
         if resume and not run.config.is_file():
             raise UsageError(f"{path}: no run to resume: it has no {CONFIG}")
-        held = sorted(one.name for one in path.iterdir() if not _is_passing(one.name)) if path.is_dir() else []
+        held = sorted(file.name for file in path.iterdir() if not _is_temporary(file.name)) if path.is_dir() else []
         if held and not run.config.is_file():
             raise UsageError(f"{path}: holds files but no run of fbn ({held[0]}, …); choose another folder")
         if held and not (resume or overwrite):
@@ -71,11 +71,16 @@ class RunDirectory:
         return run
 
     def begin(self, settings: FinetuneSettings, *, data: str) -> None:
-        """Remove what an earlier run left, and write the settings as a recipe that `--recipe` takes."""
-        # Only what a run writes: whatever else the user keeps here is not ours.
+        """Remove the files of an earlier run, and write the settings as a recipe that `--recipe` takes.
+
+        Args:
+            settings: settings of the new run.
+            data: the data set, for the command in the recipe's header.
+        """
+        # Files that a run does not write belong to the user and stay.
         for name in OWN_FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
-        # The settings stay until new ones replace them: a folder without is no run, and would be refused.
+        # The old settings stay until they are replaced: a folder with other files and no settings would be refused.
         for name in OWN_FILES:
             if name != CONFIG:
                 (self.path / name).unlink(missing_ok=True)
@@ -88,7 +93,7 @@ class RunDirectory:
 
     @property
     def config(self) -> Path:
-        """The resolved settings, a recipe."""
+        """The file of the resolved settings, a recipe."""
         return self.path / CONFIG
 
     @property
@@ -97,11 +102,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def close(self) -> None:
-        """Let other processes write here."""
+        """Release the lock."""
         self._lock.release()
 
     def write_environment(self, facts: Mapping[str, Any]) -> None:
-        """Add what this session runs on to `env.json`, a list with one entry per session."""
+        """Append the facts about a session to the list in `env.json`."""
         file = self.path / "env.json"
         sessions = json.loads(file.read_bytes()) if file.is_file() else []
         write_bytes_atomically(file, json.dumps([*sessions, dict(facts)], indent=1).encode())
@@ -112,6 +117,6 @@ class RunDirectory:
         append_bytes(self.path / "log.txt", f"{stamp} {text}\n".encode(errors="backslashreplace"))
 
 
-def _is_passing(name: str) -> bool:
-    # A run that was killed while it wrote its first file has left that file's temporary one alone.
-    return name == LOCK or (name.startswith(tuple(f".{one}." for one in OWN_FILES)) and name.endswith(".tmp"))
+def _is_temporary(name: str) -> bool:
+    # A run that was killed while it wrote its first file leaves a temporary file.
+    return name == LOCK or (name.startswith(tuple(f".{file}." for file in OWN_FILES)) and name.endswith(".tmp"))

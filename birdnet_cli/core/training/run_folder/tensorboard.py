@@ -1,4 +1,4 @@
-"""TensorBoard events of the metrics, where `--track tensorboard` asks for them."""
+"""TensorBoard events of the metrics, written with `--track tensorboard`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,12 +11,12 @@ X_AXIS = "step"
 
 
 def open_events(track: str, folder: Path, *, step: int) -> Callable[[Mapping[str, float | None]], None]:
-    """Return what writes one row of metrics.
+    """Return a function that writes a row of the metrics as events.
 
     Args:
-        track: `none` or `tensorboard`.
-        folder: where event files go.
-        step: events of later steps, from a session that was cut off, are hidden.
+        track: `none` or `tensorboard`; with `none` the function does nothing.
+        folder: folder of the event files.
+        step: step of the last event to keep; TensorBoard hides later events, of a session that was cut off.
 
     Raises:
         UsageError: tensorboard is not installed.

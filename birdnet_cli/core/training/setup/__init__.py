@@ -1,1 +1,1 @@
-"""What a training begins with: settled settings, divided images, a classifier with its optimiser."""
+"""Setup of a training: complete settings, training and validation images, a classifier with its optimiser."""

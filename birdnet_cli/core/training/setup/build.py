@@ -129,7 +129,7 @@ def order_classes(head: Head, known: tuple[str, ...], wanted: tuple[str, ...], *
 def _start_from(
     path: str, settings: FinetuneSettings, classes: tuple[str, ...], *, dtype: torch.dtype
 ) -> tuple[Classifier, ModelDescription]:
-    """Build a classifier from a model file, with the file's head or a new one."""
+    """Build a classifier from a model file, with the file's head or a new head."""
     model = load_model(path, device="cpu", precision="float32", weights=settings.weights)
     backbone, header = model.extractor.backbone, model.description.backbone | {"embedded": True}
     origin = {"init_from": Path(path).name, "weights_sha256": header["weights_sha256"]}

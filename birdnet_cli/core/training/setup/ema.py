@@ -10,14 +10,17 @@ __all__ = ["MovingAverage"]
 
 
 class MovingAverage:
-    """The average and the means to evaluate it.
+    """A moving average of a module's parameters.
 
-    In its first updates the average forgets faster, d_t = min(d, (1 + t) / (10 + t)), or it would long hold the random
-    start. Buffers (BatchNorm's statistics) are averages already and are taken as they are.
+    In update t the decay is d_t = min(d, (1 + t) / (10 + t)), smaller than d in the first updates, so that the average
+    soon forgets the initial parameters. Buffers (BatchNorm's statistics) are averages already and are not averaged.
 
     Args:
-        module: whose parameters are followed.
-        decay: d.
+        module: the module.
+        decay: d, in 0..1.
+
+    Attributes:
+        average: average of each parameter, by name.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -27,25 +30,29 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the parameters after update number `step`, counted from 0."""
+        """Average in the parameters after an update.
+
+        Args:
+            step: number of the update, from 0.
+        """
         decay = min(self.decay, (1 + step) / (10 + step))
         targets = [parameter.detach() for parameter in self.parameters.values()]
         torch._foreach_lerp_(list(self.average.values()), targets, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the module compute with the average inside the block."""
+        """Replace the module's parameters by their average inside the block."""
         with torch.no_grad():
-            kept = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+            parameters = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
             self._copy(self.average)
             try:
                 yield
             finally:
-                self._copy(kept)
+                self._copy(parameters)
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the average that another instance had."""
+        """Set the average to the tensors of these names."""
         for name, tensor in self.average.items():
             tensor.copy_(tensors[name])
 

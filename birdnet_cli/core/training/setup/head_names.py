@@ -1,4 +1,4 @@
-"""Names of heads: `fc`, `tanh`, `fb`, or a descriptor before a linear layer -> what they stand for."""
+"""Name of a head (`fc`, `tanh`, `fb`, `linear` or a pooling) -> its settings."""
 
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 from birdnet_cli.core.heads import list_map_heads
@@ -12,18 +12,21 @@ LINEAR = PoolingSettings(name="avg", normalize=False)
 
 
 def describe_head(settings: FinetuneSettings) -> PoolingSettings | MapHeadSettings:
-    """Return the descriptor before a linear layer, or the head on the feature map, that settings name.
+    """Return the settings of the head that `settings.head` names.
+
+    Returns:
+        Settings of a pooling whose descriptor a linear layer classifies, or of a head on the feature map.
 
     Raises:
-        UnknownNameError: no such head.
-        UsageError: as `parse_pooling`, or a descriptor for a network of `core.networks`.
+        UnknownNameError: there is no head of this name.
+        UsageError: as `parse_pooling`, or the head is a pooling and the network is one of `core.networks`.
     """
     name = settings.head
     if name in list_map_heads():
         return MapHeadSettings.model_validate(
             {
                 "name": name,
-                # Networks end in a normalization of their own.
+                # The networks of `core.networks` end in a normalization.
                 "norm": settings.network is None,
                 "factors": FACTORS if settings.factors is None else settings.factors,
                 "diagonal": settings.diagonal,
@@ -33,11 +36,11 @@ def describe_head(settings: FinetuneSettings) -> PoolingSettings | MapHeadSettin
             }
         )
     known = ["linear", *list_poolings()]
-    if name.partition("-")[0] not in {one.partition("-")[0] for one in known}:
+    if name.partition("-")[0] not in {pooling.partition("-")[0] for pooling in known}:
         raise UnknownNameError("head", name, [*list_map_heads(), *known])
     if settings.network is not None:
         raise UsageError(
-            f"finetune.head: {settings.network} has the heads {', '.join(list_map_heads())}, not '{name}': those on "
-            "descriptors are for backbones"
+            f"finetune.head: {settings.network} has the heads {', '.join(list_map_heads())}, not '{name}'; "
+            "poolings are for backbones"
         )
     return LINEAR if name == "linear" else parse_pooling(name)

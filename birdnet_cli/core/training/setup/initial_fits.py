@@ -18,7 +18,7 @@ CONFIDENCE_IMAGES = 512
 
 
 def fit_reduction(classifier: Classifier, samples: Sequence[Sample], context: TrainingContext) -> None:
-    """Fit the pooling's 1x1 reduction by PCA, if it has one that is not fitted.
+    """Fit the pooling's 1x1 reduction by PCA; nothing is done without a reduction, or if it is fitted already.
 
     Rank 0 fits it, and all processes take the fit.
 

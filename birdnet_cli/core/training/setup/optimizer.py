@@ -1,4 +1,4 @@
-"""Optimisers and their parameter groups: each group has a base rate, which the schedule scales in every update."""
+"""Optimisers and their parameter groups; each group has a base rate that the schedule multiplies in every update."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -14,7 +14,7 @@ BASE_RATE = "base_rate"
 
 
 def backbone_rate(settings: FinetuneSettings) -> float:
-    """Return the rate of everything before the head."""
+    """Return the base rate of the parameters before the head; by default `lr`, or `lr / 100` if they are pretrained."""
     if settings.backbone_lr is not None:
         return settings.backbone_lr
     return settings.lr if settings.network else settings.lr / 100
@@ -31,17 +31,17 @@ def create_optimizer(
     Weight decay is added to the gradient (SGD, as in both papers), or shrinks the parameter by itself (AdamW).
 
     Args:
-        settings: which optimiser, rates, momentum, decay.
+        settings: name of the optimiser, rates, momentum, weight decay.
         backbone: parameters before the head.
-        head: the head's.
+        head: parameters of the head.
     """
     groups = []
     for parameters, rate in ((backbone, backbone_rate(settings)), (head, settings.lr)):
         decayed: list[nn.Parameter] = []
-        spared: list[nn.Parameter] = []
+        undecayed: list[nn.Parameter] = []
         for parameter in parameters:
-            (decayed if settings.decay == "all" or parameter.ndim > 1 else spared).append(parameter)
-        for members, decay in ((decayed, settings.weight_decay), (spared, 0.0)):
+            (decayed if settings.decay == "all" or parameter.ndim > 1 else undecayed).append(parameter)
+        for members, decay in ((decayed, settings.weight_decay), (undecayed, 0.0)):
             if members:
                 groups.append({"params": members, "lr": rate, BASE_RATE: rate, "weight_decay": decay})
     if settings.optimizer == "adamw":
@@ -51,17 +51,17 @@ def create_optimizer(
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Give every group its base rate times `factor`."""
+    """Set the rate of every group to its base rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group[BASE_RATE] * factor
 
 
 def flatten_state(optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str]) -> dict[str, Tensor]:
-    """Return `name.key` -> tensor for everything that the optimiser remembers of each parameter.
+    """Return the tensors of the optimiser's state, such as momentum, by `parameter.key`.
 
     Args:
-        optimizer: from `create_optimizer`.
-        names: each of its parameters' name.
+        optimizer: optimiser from `create_optimizer`.
+        names: name of each of its parameters.
     """
     return {
         f"{names[cast(nn.Parameter, parameter)]}.{key}": value
@@ -72,9 +72,15 @@ def flatten_state(optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, st
 
 
 def restore_state(optimizer: torch.optim.Optimizer, names: dict[nn.Parameter, str], tensors: dict[str, Tensor]) -> None:
-    """Give the optimiser what `flatten_state` returned; rates are the schedule's and are not part of it.
+    """Set the optimiser's state to the tensors that `flatten_state` returned.
 
-    Memory order follows each parameter's, so that the next update's kernels are those of an unbroken run.
+    Rates are no part of the state: the schedule sets them in every update. The tensors get the memory layout of their
+    parameters, so that the next update uses the same kernels, and gives the same bits, as in an uninterrupted run.
+
+    Args:
+        optimizer: optimiser from `create_optimizer`.
+        names: name of each of its parameters.
+        tensors: the state, by `parameter.key`.
     """
     parameters = {name: parameter for parameter, name in names.items()}
     optimizer.state.clear()

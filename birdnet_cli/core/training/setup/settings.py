@@ -1,4 +1,4 @@
-"""The settings that a training runs with: those given, completed by the run, model file or network they refer to."""
+"""Settings given by the user -> complete settings, with values of the run, model file or network that they name."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from birdnet_cli.core.recipe import FinetuneSettings, resolve_settings
 
 __all__ = ["adopt_model_settings", "check_schedule", "complete_settings", "merge_resumed_settings"]
 
-# They decide how fast a training goes and what is written of it, not what is learned.
+# Settings that may change when a run is resumed: they do not change what is learned.
 FREE = ("workers", "device", "checkpoint_steps", "log_steps", "track", "patience")
-# Without a cosine, whose shape depends on them, more epochs only follow after those before.
+# More epochs may follow, unless the rates follow a cosine, whose shape depends on the number of epochs.
 FREE_UNLESS_COSINE = ("epochs",)
-# Names of a head's settings in its model file and in a training's.
+# Name of a setting in a model file's header -> its name in the settings of a training.
 MAP_HEAD_SETTINGS = {
     "name": "head",
     "factors": "factors",
@@ -27,18 +27,18 @@ MAP_HEAD_SETTINGS = {
 
 
 def complete_settings(settings: FinetuneSettings, *, output: Path, resume: bool) -> FinetuneSettings:
-    """Return the settings with nothing left open.
+    """Return the complete settings of a training.
 
     Args:
-        settings: what was asked for.
+        settings: settings that the user gave.
         output: the run directory.
-        resume: continue the run in it, whose settings then count.
+        resume: whether to continue the run in it, with the run's settings.
 
     Raises:
-        UsageError: settings that contradict each other, or the model file they start from.
-        UnknownNameError: no such network.
+        UsageError: settings contradict each other, or the model file to start from.
+        UnknownNameError: there is no such network.
         CheckpointError: the run to resume has other settings.
-        ModelFileError: the model file to start from is none.
+        ModelFileError: the file to start from is not a model file.
     """
     config = output / "config.yaml"
     if resume and config.is_file():
@@ -59,16 +59,16 @@ def _as_published(settings: FinetuneSettings, network: str) -> FinetuneSettings:
 
 
 def check_schedule(settings: FinetuneSettings) -> None:
-    """Refuse schedules whose parts contradict each other.
+    """Refuse settings of the schedule that contradict each other.
 
     Raises:
-        UsageError: two rises, milestones that another schedule would ignore, a schedule without its milestones, or a
-            rise at a rate of 0.
+        UsageError: both rises are given; milestones are given for another schedule, missing, or not rising; or a
+            constant warm-up has a rate of 0.
     """
     if settings.warmup_epochs and settings.slow_start_epochs:
         raise UsageError("finetune.warmup_epochs and finetune.slow_start_epochs both raise the rates: give one of them")
     if settings.warmup_epochs and settings.warmup == "constant" and not settings.warmup_scale:
-        raise UsageError("finetune.warmup: constant stays at finetune.warmup_scale: give one above 0")
+        raise UsageError("finetune.warmup: constant keeps the rates at finetune.warmup_scale: set it above 0")
     if settings.milestones and settings.sched != "milestones":
         raise UsageError(
             f"finetune.milestones belongs to finetune.sched: milestones, not to '{settings.sched}': give one of them"
@@ -80,14 +80,14 @@ def check_schedule(settings: FinetuneSettings) -> None:
 
 
 def merge_resumed_settings(config: Path, asked: FinetuneSettings) -> FinetuneSettings:
-    """Return a run's settings, with what may change taken from `asked`.
+    """Return the settings of a resumed run: those of the run, and from `asked` those that may change.
 
     Args:
         config: the run's `config.yaml`.
-        asked: the settings of the new session; what was not given explicitly is the run's.
+        asked: settings of the new session; those that were not given explicitly are taken from the run.
 
     Raises:
-        CheckpointError: a setting was given that may not change; all of them are named.
+        CheckpointError: a setting was given another value and may not change; all such settings are named.
     """
     stored = resolve_settings(FinetuneSettings, section="finetune", recipe=str(config))
     free = FREE if stored.sched == "cosine" else FREE + FREE_UNLESS_COSINE
@@ -106,14 +106,15 @@ def merge_resumed_settings(config: Path, asked: FinetuneSettings) -> FinetuneSet
 
 
 def adopt_model_settings(settings: FinetuneSettings, description: ModelDescription) -> FinetuneSettings:
-    """Return settings that agree with a model file; what was given explicitly must, save for the image size.
+    """Return settings completed with those of the model file that the training starts from.
 
     Args:
-        settings: `init_from` is the file.
-        description: its header.
+        settings: settings whose `init_from` is the file; of those given explicitly, the image size and the resizing may
+            differ from the file's.
+        description: header of the file.
 
     Raises:
-        UsageError: another network, layer or head was asked for.
+        UsageError: another network, layer or head was given explicitly.
     """
     given = settings.model_fields_set
     file = _network_settings(description)
@@ -129,15 +130,15 @@ def adopt_model_settings(settings: FinetuneSettings, description: ModelDescripti
 
 
 def _network_settings(description: ModelDescription) -> dict[str, Any]:
-    about = description.backbone
-    network = about.get("network")
+    header = description.backbone
+    network = header.get("network")
     if network is not None:
         return {"network": network["name"], "blocks": network["blocks"], "width": network["width"]}
-    return {"network": None, "backbone": about["backbone"], "layer": about["layer"]}
+    return {"network": None, "backbone": header["backbone"], "layer": header["layer"]}
 
 
 def _head_settings(description: ModelDescription) -> dict[str, Any]:
     if description.pooling is not None:
         name = pooling_name(description.pooling)
         return {"head": "linear" if name == "avg-raw" else name}
-    return {ours: description.head["map"][theirs] for theirs, ours in MAP_HEAD_SETTINGS.items()}
+    return {setting: description.head["map"][key] for key, setting in MAP_HEAD_SETTINGS.items()}

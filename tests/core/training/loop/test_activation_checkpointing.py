@@ -51,7 +51,7 @@ def test_a_network_of_unknown_structure_is_refused() -> None:
     backbone = Backbone(
         nn.Identity(), name="timm:some", layer="forward_features", channels=3, nonnegative=False, preprocessing=IMAGENET
     )
-    with pytest.raises(UsageError, match="how timm:some could be divided is not known"):
+    with pytest.raises(UsageError, match="fbn cannot divide timm:some into segments"):
         recompute_activations(backbone)
 
 

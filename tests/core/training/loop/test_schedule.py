@@ -65,7 +65,7 @@ def test_a_cosine_begins_where_the_rise_ends() -> None:
         ({"milestones": (1,)}, "belongs to finetune.sched: milestones, not to 'cosine'"),
         ({"sched": "milestones"}, "needs finetune.milestones, such as 50,75"),
         ({"sched": "milestones", "milestones": (3, 1)}, r"must rise, got \(3.0, 1.0\)"),
-        ({"warmup_epochs": 1, "warmup": "constant"}, "give one above 0"),
+        ({"warmup_epochs": 1, "warmup": "constant"}, "set it above 0"),
     ],
 )
 def test_parts_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -50,7 +50,7 @@ def test_the_last_two_are_kept(folder: Path) -> None:
 def test_none_saved_yet_is_none(tmp_path: Path) -> None:
     found, notices = load_checkpoint(tmp_path / "checkpoints")
     assert found is None
-    assert notices == ["no checkpoint was saved before the run ended: it begins again"]
+    assert notices == ["no checkpoint was saved before the run ended: the training starts from the beginning"]
 
 
 def truncate(path: Path) -> None:
