@@ -27,7 +27,7 @@ def test_two_results_give_a_paired_test_and_every_change(fbn: Fbn, results: tupl
     assert document["top1_a"] == a.top1
     assert document["difference"] == pytest.approx(b.top1 - a.top1)
     changed = {change["name"] for change in document["fixed"] + document["broken"]}
-    right = zip(a.records.names, a.records.right, b.records.right, strict=True)
+    right = zip(a.outcomes.names, a.outcomes.right, b.outcomes.right, strict=True)
     assert changed == {name for name, one, other in right if one != other}
     assert len(changed) == 8
     low, high = document["interval"]

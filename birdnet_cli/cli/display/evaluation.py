@@ -38,7 +38,7 @@ def print_evaluation(figures: "Evaluation") -> None:
     table.add_row("log loss", f"{nll.value:.4f}", f"{nll.interval.low:.4f} to {nll.interval.high:.4f}")
     stdout.print(table)
     stdout.print(Text(METHODS, style="dim"), soft_wrap=True)
-    point = widest_coverage(figures.records, SURE)
+    point = widest_coverage(figures.outcomes, SURE)
     if point is not None:
         stdout.print(
             f"{SURE:.0%} right on the surest {point.coverage:.2%} of the images: those called with "

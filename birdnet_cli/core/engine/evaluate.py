@@ -14,7 +14,7 @@ from torch import Tensor
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.data import ImageDataset, Sample, cut_batches, load_batches, open_dataset, read_image_file
 from birdnet_cli.core.errors import CacheError, DataError, ImageError
-from birdnet_cli.core.evaluation import Copy, Evaluation, Recorder, find_duplicates
+from birdnet_cli.core.evaluation import Copy, Evaluation, OutcomeCollector, find_duplicates
 from birdnet_cli.core.model import Model
 from birdnet_cli.core.model.facts import describe_model
 from birdnet_cli.core.poolings import pooling_name
@@ -53,25 +53,25 @@ def evaluate(
     """
     progress = progress or SilentProgress()
     source = Path(data)
-    recorder = Recorder(len(model.classes))
+    collector = OutcomeCollector(len(model.classes))
     failed: list[str] = []
     others: Iterable[tuple[bytes, Copy]]
     if source.suffix == ".h5":
         with FeatureCache.open(source) as cache:
             batches = _cached_logits(source, cache, model, split, failed, progress)
-            _record(batches, model, recorder)
+            _collect(batches, model, collector)
             others = list(_other_rows(cache, split))
     else:
         dataset = open_dataset(source, format=data_format, bbox=bbox)
         batches = _image_logits(dataset, model, split, failed, progress, batch_size=batch_size, workers=workers)
-        _record(batches, model, recorder)
+        _collect(batches, model, collector)
         others = _other_files(dataset, split, progress)
-    records = recorder.records()
+    outcomes = collector.outcomes()
     return Evaluation(
         classes=model.classes,
-        records=records,
+        outcomes=outcomes,
         failed=tuple(failed),
-        duplicates=find_duplicates(records, others),
+        duplicates=find_duplicates(outcomes, others),
         data=source.name,
         split=split,
         model=describe_model(model),
@@ -88,11 +88,11 @@ class _Scored:
     digests: NDArray[np.uint8]
 
 
-def _record(batches: Iterable[_Scored], model: Model, recorder: Recorder) -> None:
+def _collect(batches: Iterable[_Scored], model: Model, collector: OutcomeCollector) -> None:
     for batch in batches:
         # In float64: an underflow in float32 would cap the loss of a confidently wrong prediction.
         probabilities = model.head.probabilities(batch.logits.double())
-        recorder.add(probabilities, batch.labels, names=batch.names, digests=batch.digests)
+        collector.add(probabilities, batch.labels, names=batch.names, digests=batch.digests)
 
 
 def _image_logits(

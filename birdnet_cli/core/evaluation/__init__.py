@@ -7,7 +7,7 @@ from birdnet_cli.core.evaluation.evaluation import Evaluation
 from birdnet_cli.core.evaluation.gates import Gate, Verdict, check_gates, parse_gates, resolve_gates
 from birdnet_cli.core.evaluation.intervals import Estimate, Interval, wilson_interval
 from birdnet_cli.core.evaluation.json_file import describe_evaluation, read_evaluation, serialise_evaluation
-from birdnet_cli.core.evaluation.outcomes import Recorder, Records
+from birdnet_cli.core.evaluation.outcomes import OutcomeCollector, Outcomes
 from birdnet_cli.core.evaluation.per_class import ClassFigures, Confusion
 from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate, find_duplicates
 
@@ -24,8 +24,8 @@ __all__ = [
     "Evaluation",
     "Gate",
     "Interval",
-    "Recorder",
-    "Records",
+    "OutcomeCollector",
+    "Outcomes",
     "ReliabilityBin",
     "Verdict",
     "check_gates",

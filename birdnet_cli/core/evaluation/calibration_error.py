@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from birdnet_cli.core.evaluation.intervals import Estimate, Interval, Z, mean_interval, share_deviations
-from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.outcomes import Outcomes
 
 __all__ = ["BINS", "ReliabilityBin", "expected_calibration_error", "negative_log_likelihood", "reliability_bins"]
 
@@ -41,13 +41,13 @@ class ReliabilityBin:
         return self.right / self.n if self.n else None
 
 
-def reliability_bins(records: Records) -> tuple[ReliabilityBin, ...]:
+def reliability_bins(outcomes: Outcomes) -> tuple[ReliabilityBin, ...]:
     """Return 15 bins of equal width over the confidence, empty ones included."""
     edges = np.arange(BINS + 1) / BINS
-    confidence = records.confidence.astype(np.float64)
+    confidence = outcomes.confidence.astype(np.float64)
     index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)  # [N]
     n = np.bincount(index, minlength=BINS)
-    right = np.bincount(index[records.right], minlength=BINS)
+    right = np.bincount(index[outcomes.right], minlength=BINS)
     total = np.bincount(index, weights=confidence, minlength=BINS)
     return tuple(
         ReliabilityBin(
@@ -78,9 +78,9 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> Estimate:
     return Estimate(value, Interval(max(0.0, value - added - half), min(1.0, value + half)))
 
 
-def negative_log_likelihood(records: Records) -> Estimate:
+def negative_log_likelihood(outcomes: Outcomes) -> Estimate:
     """Return the mean of -log of the probability of the true class, with the normal interval of a mean."""
-    if not len(records):
+    if not len(outcomes):
         return Estimate(0.0, Interval(0.0, float("inf")))
-    low, high = mean_interval(records.losses)
-    return Estimate(float(records.losses.mean(dtype=np.float64)), Interval(max(0.0, low), high))
+    low, high = mean_interval(outcomes.losses)
+    return Estimate(float(outcomes.losses.mean(dtype=np.float64)), Interval(max(0.0, low), high))

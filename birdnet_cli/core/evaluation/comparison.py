@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.evaluation.evaluation import Evaluation
 from birdnet_cli.core.evaluation.intervals import Interval
-from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.outcomes import Outcomes
 from birdnet_cli.core.evaluation.paired_tests import mcnemar_p_value, paired_difference_interval
 
 __all__ = ["Change", "ClassChange", "Comparison", "compare_evaluations"]
@@ -118,7 +118,7 @@ def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
         raise DataError(
             f"the two evaluations share no image (same file, same class): {a.n} of {a.data} against {b.n} of {b.data}"
         )
-    first, second = a.records.select(rows_a), b.records.select(rows_b)
+    first, second = a.outcomes.select(rows_a), b.outcomes.select(rows_b)
     fixed, broken = ~first.right & second.right, first.right & ~second.right
     called_a, called_b = _called(a, first), _called(b, second)
     return Comparison(
@@ -131,8 +131,8 @@ def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
         p_value=mcnemar_p_value(int(broken.sum()), int(fixed.sum())),
         interval=paired_difference_interval(int(broken.sum()), int(fixed.sum()), len(first)),
         per_class=_class_changes(a.classes, first, fixed, broken),
-        only_in_a=_left_over(a.records, rows_a),
-        only_in_b=_left_over(b.records, rows_b),
+        only_in_a=_left_over(a.outcomes, rows_a),
+        only_in_b=_left_over(b.outcomes, rows_b),
     )
 
 
@@ -148,20 +148,20 @@ def _pair(a: Evaluation, b: Evaluation) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _identities(evaluation: Evaluation) -> Iterable[tuple[bytes, str]]:
-    records = evaluation.records
-    for digest, label in zip(records.digests, records.labels.tolist(), strict=True):
+    outcomes = evaluation.outcomes
+    for digest, label in zip(outcomes.digests, outcomes.labels.tolist(), strict=True):
         yield digest.tobytes(), evaluation.classes[label]
 
 
-def _called(evaluation: Evaluation, records: Records) -> NDArray[np.object_]:
+def _called(evaluation: Evaluation, outcomes: Outcomes) -> NDArray[np.object_]:
     """Return the names that images were called: the two models may order their classes differently. [n]."""
-    return np.array(evaluation.classes, object)[records.top[:, 0]]
+    return np.array(evaluation.classes, object)[outcomes.top[:, 0]]
 
 
 def _changes(
     a: Evaluation,
-    first: Records,
-    second: Records,
+    first: Outcomes,
+    second: Outcomes,
     called_a: NDArray[np.object_],
     called_b: NDArray[np.object_],
     mask: NDArray[np.bool_],
@@ -178,7 +178,7 @@ def _changes(
 
 
 def _class_changes(
-    classes: Sequence[str], first: Records, fixed: NDArray[np.bool_], broken: NDArray[np.bool_]
+    classes: Sequence[str], first: Outcomes, fixed: NDArray[np.bool_], broken: NDArray[np.bool_]
 ) -> tuple[ClassChange, ...]:
     K = len(classes)
     counts = (
@@ -195,5 +195,5 @@ def _class_changes(
     return tuple(sorted(rows, key=lambda row: (row.difference, row.name)))
 
 
-def _left_over(records: Records, paired: NDArray[np.int64]) -> tuple[str, ...]:
-    return tuple(records.names[row] for row in np.setdiff1d(np.arange(len(records)), paired).tolist())
+def _left_over(outcomes: Outcomes, paired: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(outcomes.names[row] for row in np.setdiff1d(np.arange(len(outcomes)), paired).tolist())

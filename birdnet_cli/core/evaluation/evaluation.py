@@ -15,7 +15,7 @@ from birdnet_cli.core.evaluation.calibration_error import (
 )
 from birdnet_cli.core.evaluation.coverage import CoveragePoint, coverage_curve
 from birdnet_cli.core.evaluation.intervals import Estimate
-from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.outcomes import Outcomes
 from birdnet_cli.core.evaluation.per_class import (
     ClassFigures,
     Confusion,
@@ -31,11 +31,11 @@ __all__ = ["Evaluation"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split; figures are computed from the records when they are asked for.
+    """One model on one split; figures are computed from the outcomes when they are asked for.
 
     Attributes:
         classes: the K class names in the order of the logits.
-        records: what the model said of every image.
+        outcomes: what the model said of every image.
         failed: the images that could not be read; they are no part of any figure.
         duplicates: evaluated images whose file is in another split too.
         data: name of the data set or cache.
@@ -44,7 +44,7 @@ class Evaluation:
     """
 
     classes: tuple[str, ...]
-    records: Records
+    outcomes: Outcomes
     failed: tuple[str, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     data: str = ""
@@ -54,7 +54,7 @@ class Evaluation:
     @property
     def n(self) -> int:
         """Images that the figures are of."""
-        return len(self.records)
+        return len(self.outcomes)
 
     @property
     def top1(self) -> float:
@@ -69,35 +69,35 @@ class Evaluation:
     @cached_property
     def estimates(self) -> Mapping[str, Estimate]:
         """Every figure of the whole with its 95% interval, by the name that gates and JSON give it."""
-        records = self.records
+        outcomes = self.outcomes
         return {
-            "top1": Estimate.share(int(records.right.sum()), self.n),
-            "top5": Estimate.share(int(records.in_top5.sum()), self.n),
+            "top1": Estimate.share(int(outcomes.right.sum()), self.n),
+            "top5": Estimate.share(int(outcomes.in_top5.sum()), self.n),
             "macro_recall": macro_recall(self.per_class),
             "macro_precision": macro_precision(self.per_class),
             "ece": expected_calibration_error(self.reliability),
-            "nll": negative_log_likelihood(records),
+            "nll": negative_log_likelihood(outcomes),
         }
 
     @cached_property
     def per_class(self) -> tuple[ClassFigures, ...]:
         """Counts, recall and precision of each class."""
-        return count_classes(self.records, self.classes)
+        return count_classes(self.outcomes, self.classes)
 
     @cached_property
     def confusions(self) -> tuple[Confusion, ...]:
         """Which classes were taken for which others, by falling count."""
-        return rank_confusions(self.records, self.classes)
+        return rank_confusions(self.outcomes, self.classes)
 
     @cached_property
     def reliability(self) -> tuple[ReliabilityBin, ...]:
         """How often each confidence is right."""
-        return reliability_bins(self.records)
+        return reliability_bins(self.outcomes)
 
     @cached_property
     def coverage(self) -> tuple[CoveragePoint, ...]:
         """Accuracy against the share of images that is answered."""
-        return coverage_curve(self.records)
+        return coverage_curve(self.outcomes)
 
     @cached_property
     def without_duplicates(self) -> "Evaluation":
@@ -105,5 +105,5 @@ class Evaluation:
         if not self.duplicates:
             return self
         known = {duplicate.name for duplicate in self.duplicates}
-        kept = np.array([name not in known for name in self.records.names], bool)
-        return Evaluation(self.classes, self.records.select(kept), self.failed, (), self.data, self.split, self.model)
+        kept = np.array([name not in known for name in self.outcomes.names], bool)
+        return Evaluation(self.classes, self.outcomes.select(kept), self.failed, (), self.data, self.split, self.model)

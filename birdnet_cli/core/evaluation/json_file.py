@@ -16,7 +16,7 @@ from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.evaluation.calibration_error import BINS
 from birdnet_cli.core.evaluation.evaluation import Evaluation
 from birdnet_cli.core.evaluation.intervals import CONFIDENCE, Estimate, Interval, wilson_interval
-from birdnet_cli.core.evaluation.outcomes import KEPT, Records
+from birdnet_cli.core.evaluation.outcomes import KEPT, Outcomes
 from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate
 
 __all__ = ["METHODS", "describe_evaluation", "read_evaluation", "serialise_evaluation"]
@@ -95,11 +95,11 @@ def serialise_evaluation(evaluation: Evaluation, **additions: Any) -> Iterator[s
     """
     figures = json.dumps(describe_evaluation(evaluation) | additions | {"classes": evaluation.classes}, indent=1)
     yield figures.removesuffix("\n}") + ',\n "images": ['
-    records = evaluation.records
+    outcomes = evaluation.outcomes
     separator = "\n"
     rows = zip(
-        records.names, records.digests, records.labels.tolist(), records.top.tolist(), records.probs, records.losses,
-        strict=True,
+        outcomes.names, outcomes.digests, outcomes.labels.tolist(), outcomes.top.tolist(),
+        outcomes.probs, outcomes.losses, strict=True,
     )  # fmt: skip
     for name, digest, label, top, probs, loss in rows:
         row = {
@@ -135,7 +135,7 @@ def read_evaluation(path: Path) -> Evaluation:
     try:
         return Evaluation(
             classes=tuple(map(str, document["classes"])),
-            records=_read_records(document["images"], len(document["classes"])),
+            outcomes=_read_outcomes(document["images"], len(document["classes"])),
             failed=tuple(map(str, document["failed"])),
             duplicates=tuple(
                 Duplicate(one["name"], tuple(Copy(copy["split"], copy["name"]) for copy in one["copies"]))
@@ -149,9 +149,9 @@ def read_evaluation(path: Path) -> Evaluation:
         raise DataError(f"{path}: a damaged result of fbn evaluate: {type(error).__name__}: {error}") from error
 
 
-def _read_records(images: list[dict[str, Any]], K: int) -> Records:
+def _read_outcomes(images: list[dict[str, Any]], K: int) -> Outcomes:
     n, k = len(images), min(KEPT, K)
-    records = Records(
+    outcomes = Outcomes(
         names=tuple(str(row["name"]) for row in images),
         digests=np.frombuffer(bytes.fromhex("".join(row["sha256"] for row in images)), np.uint8).reshape(n, 32),
         labels=np.array([row["label"] for row in images], np.int32).reshape(n),
@@ -159,12 +159,12 @@ def _read_records(images: list[dict[str, Any]], K: int) -> Records:
         probs=np.array([row["probs"] for row in images], np.float32).reshape(n, k),
         losses=np.array([row["loss"] for row in images], np.float32).reshape(n),
     )
-    for column in (records.labels, records.top):
+    for column in (outcomes.labels, outcomes.top):
         if n and not 0 <= column.min() <= column.max() < K:
             raise ValueError(f"a class index is outside 0 to {K - 1}")
-    if not (np.isfinite(records.probs).all() and np.isfinite(records.losses).all()):
+    if not (np.isfinite(outcomes.probs).all() and np.isfinite(outcomes.losses).all()):
         raise ValueError("a probability is not finite")
-    return records
+    return outcomes
 
 
 def _headline(evaluation: Evaluation) -> dict[str, Any]:

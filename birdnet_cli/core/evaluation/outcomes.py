@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["KEPT", "Recorder", "Records"]
+__all__ = ["KEPT", "OutcomeCollector", "Outcomes"]
 
 # Names that are kept per image.
 KEPT = 5
@@ -19,7 +19,7 @@ LEAST = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
-class Records:
+class Outcomes:
     """One row per image that could be read, in the order of the data.
 
     Attributes:
@@ -42,7 +42,7 @@ class Records:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Records):
+        if not isinstance(other, Outcomes):
             return NotImplemented
         return self.names == other.names and all(
             np.array_equal(getattr(self, column), getattr(other, column))
@@ -66,16 +66,16 @@ class Records:
         """[N] probability of the most probable class."""
         return self.probs[:, 0]
 
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Records":
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Outcomes":
         """Return some of the rows, by a mask [N] or by indices."""
         picked = np.arange(len(self))[rows]
         names = tuple(self.names[row] for row in picked.tolist())
-        return Records(
+        return Outcomes(
             names, self.digests[picked], self.labels[picked], self.top[picked], self.probs[picked], self.losses[picked]
         )
 
 
-class Recorder:
+class OutcomeCollector:
     """Collects batches, so that no evaluation holds all logits.
 
     Args:
@@ -105,12 +105,12 @@ class Recorder:
         self._names.extend(names)
         self._digests.append(digests)
 
-    def records(self) -> Records:
+    def outcomes(self) -> Outcomes:
         """Return everything collected so far."""
         empty = (torch.empty(0), torch.empty(0, self._k), torch.empty(0, self._k), torch.empty(0))
         columns = list(zip(*self._columns, strict=True)) or [(column.numpy(),) for column in empty]
         labels, top, probs, losses = (np.concatenate(parts) for parts in columns)
-        return Records(
+        return Outcomes(
             tuple(self._names),
             np.concatenate(self._digests),
             labels.astype(np.int32, copy=False),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from birdnet_cli.core.evaluation.intervals import Estimate, Interval, mean_share_interval, wilson_interval
-from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.outcomes import Outcomes
 
 __all__ = ["ClassFigures", "Confusion", "count_classes", "macro_precision", "macro_recall", "rank_confusions"]
 
@@ -59,13 +59,13 @@ class Confusion:
     count: int
 
 
-def count_classes(records: Records, classes: Sequence[str]) -> tuple[ClassFigures, ...]:
+def count_classes(outcomes: Outcomes, classes: Sequence[str]) -> tuple[ClassFigures, ...]:
     """Return one row per class, in their order."""
     K = len(classes)
     counts = (
-        np.bincount(records.labels, minlength=K),
-        np.bincount(records.top[:, 0], minlength=K),
-        np.bincount(records.labels[records.right], minlength=K),
+        np.bincount(outcomes.labels, minlength=K),
+        np.bincount(outcomes.top[:, 0], minlength=K),
+        np.bincount(outcomes.labels[outcomes.right], minlength=K),
     )
     rows = zip(classes, *(column.tolist() for column in counts), strict=True)
     return tuple(ClassFigures(name, n, called, right) for name, n, called, right in rows)
@@ -81,10 +81,10 @@ def macro_precision(figures: Sequence[ClassFigures]) -> Estimate:
     return _mean_share([(row.right, row.called) for row in figures if row.called])
 
 
-def rank_confusions(records: Records, classes: Sequence[str]) -> tuple[Confusion, ...]:
+def rank_confusions(outcomes: Outcomes, classes: Sequence[str]) -> tuple[Confusion, ...]:
     """Return the pairs that occurred, by falling count, then by name. Memory is that of the mistakes, never K x K."""
-    wrong = ~records.right
-    pairs = records.labels[wrong].astype(np.int64) * len(classes) + records.top[wrong, 0]
+    wrong = ~outcomes.right
+    pairs = outcomes.labels[wrong].astype(np.int64) * len(classes) + outcomes.top[wrong, 0]
     codes, counts = np.unique(pairs, return_counts=True)
     rows = [
         Confusion(classes[code // len(classes)], classes[code % len(classes)], count)

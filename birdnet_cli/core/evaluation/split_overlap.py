@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from birdnet_cli.core.evaluation.outcomes import Records
+from birdnet_cli.core.evaluation.outcomes import Outcomes
 
 __all__ = ["Copy", "Duplicate", "find_duplicates"]
 
@@ -24,25 +24,25 @@ class Duplicate:
     copies: tuple[Copy, ...]
 
 
-def find_duplicates(records: Records, others: Iterable[tuple[bytes, Copy]]) -> tuple[Duplicate, ...]:
-    """Return the evaluated images whose digest is among those of other splits, in the order of the records.
+def find_duplicates(outcomes: Outcomes, others: Iterable[tuple[bytes, Copy]]) -> tuple[Duplicate, ...]:
+    """Return the evaluated images whose digest is among those of other splits, in the order of the outcomes.
 
     Args:
-        records: the evaluated images.
+        outcomes: the evaluated images.
         others: digest and place of every image of the other splits, failed ones left out.
     """
-    evaluated = {digest.tobytes() for digest in records.digests}
+    evaluated = {digest.tobytes() for digest in outcomes.digests}
     places: dict[bytes, list[Copy]] = {}
     for digest, copy in others:
         if digest in evaluated:
             places.setdefault(digest, []).append(copy)
-    return tuple(_duplicates(records, places))
+    return tuple(_duplicates(outcomes, places))
 
 
-def _duplicates(records: Records, places: Mapping[bytes, list[Copy]]) -> Iterable[Duplicate]:
+def _duplicates(outcomes: Outcomes, places: Mapping[bytes, list[Copy]]) -> Iterable[Duplicate]:
     if not places:
         return
-    for name, digest in zip(records.names, records.digests, strict=True):
+    for name, digest in zip(outcomes.names, outcomes.digests, strict=True):
         copies = places.get(digest.tobytes())
         if copies:
             yield Duplicate(name, tuple(copies))

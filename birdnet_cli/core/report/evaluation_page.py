@@ -48,7 +48,7 @@ def write_report(
     if images is not None:
         dataset = open_dataset(images, format=data_format, bbox=bbox)
         samples = {sample.name: sample for sample in dataset.samples if sample.split == evaluation.split}
-    thumbnails = Thumbnails(evaluation.records, samples)
+    thumbnails = Thumbnails(evaluation.outcomes, samples)
     text = render_report(evaluation, thumbnails, made=date.today())
     if thumbnails.refused:
         (progress or SilentProgress()).note(
@@ -72,7 +72,7 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
     require_report_extra()
     names = readable_names(evaluation.classes)
     style, script = read_asset("report.css"), read_asset("report.js")
-    operating = {target: widest_coverage(evaluation.records, target) for target in TARGETS}
+    operating = {target: widest_coverage(evaluation.outcomes, target) for target in TARGETS}
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -88,13 +88,13 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
             often_called=_often_called(evaluation, names),
             pairs=confused_pairs(evaluation, thumbnails),
             mistakes=surest_mistakes(evaluation, thumbnails),
-            mistakes_in_all=evaluation.n - int(evaluation.records.right.sum()),
+            mistakes_in_all=evaluation.n - int(evaluation.outcomes.right.sum()),
             with_thumbnails=bool(thumbnails),
             matrix=draw_matrix(evaluation, names),
             reliability=draw_reliability(evaluation.reliability),
             coverage=draw_coverage(evaluation.coverage),
             operating=operating,
-            mean_confidence=float(evaluation.records.confidence.mean()) if evaluation.n else 0.0,
+            mean_confidence=float(evaluation.outcomes.confidence.mean()) if evaluation.n else 0.0,
             facts=list_facts(evaluation.model),
         )
     )

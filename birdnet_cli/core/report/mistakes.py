@@ -69,25 +69,25 @@ def confused_pairs(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Pair
 
 def surest_mistakes(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Mistake, ...]:
     """Return the 24 wrong calls of the highest probability, the surest first."""
-    records = evaluation.records
-    (wrong,) = np.nonzero(~records.right)
-    order = wrong[np.argsort(-records.confidence[wrong], kind="stable")][:SUREST]
+    outcomes = evaluation.outcomes
+    (wrong,) = np.nonzero(~outcomes.right)
+    order = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][:SUREST]
     return tuple(_mistake(evaluation, thumbnails, row) for row in order.tolist())
 
 
 def _surest(evaluation: Evaluation, thumbnails: Thumbnails, true: int, called: int) -> tuple[Mistake, ...]:
-    records = evaluation.records
-    (rows,) = np.nonzero((records.labels == true) & (records.top[:, 0] == called))
-    order = rows[np.argsort(-records.confidence[rows], kind="stable")][:PER_SIDE]
+    outcomes = evaluation.outcomes
+    (rows,) = np.nonzero((outcomes.labels == true) & (outcomes.top[:, 0] == called))
+    order = rows[np.argsort(-outcomes.confidence[rows], kind="stable")][:PER_SIDE]
     return tuple(_mistake(evaluation, thumbnails, row) for row in order.tolist())
 
 
 def _mistake(evaluation: Evaluation, thumbnails: Thumbnails, row: int) -> Mistake:
-    records = evaluation.records
+    outcomes = evaluation.outcomes
     return Mistake(
-        records.names[row],
-        int(records.labels[row]),
-        int(records.top[row, 0]),
-        float(records.confidence[row]),
+        outcomes.names[row],
+        int(outcomes.labels[row]),
+        int(outcomes.top[row, 0]),
+        float(outcomes.confidence[row]),
         thumbnails.uri(row),
     )

@@ -20,7 +20,7 @@ BUDGET = 1_500_000  # bytes of JPEG in one page; base64 makes a third more of it
 
 
 class Pictured(Protocol):
-    """Images by name and digest, such as `core.evaluation.Records`."""
+    """Images by name and digest, such as `core.evaluation.Outcomes`."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -35,7 +35,7 @@ class Thumbnails:
     """Makes thumbnails of images, each once.
 
     Args:
-        records: the images.
+        images: the images.
         samples: where an image of a name lies; empty means that no image is shown.
         budget: bytes of JPEG, after which no further thumbnail is made.
 
@@ -43,9 +43,9 @@ class Thumbnails:
         refused: images asked for that are not there, cannot be read, or are not the ones that are meant.
     """
 
-    def __init__(self, records: Pictured, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
+    def __init__(self, images: Pictured, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
         self.refused = 0
-        self._records = records
+        self._images = images
         self._samples = samples
         self._left = budget
         self._made: dict[int, str | None] = {}
@@ -54,7 +54,7 @@ class Thumbnails:
         return bool(self._samples)
 
     def uri(self, row: int) -> str | None:
-        """Return the thumbnail of a record as a data URI; None if there is none to show."""
+        """Return the thumbnail of an image as a data URI; None if there is none to show."""
         if row not in self._made:
             self._made[row] = self._make(row) if self._samples else None
         return self._made[row]
@@ -62,11 +62,11 @@ class Thumbnails:
     def _make(self, row: int) -> str | None:
         if self._left <= 0:
             return None
-        sample = self._samples.get(self._records.names[row])
+        sample = self._samples.get(self._images.names[row])
         try:
             data = b"" if sample is None else read_image_file(sample.path)
             # Another picture under the same name would show a mistake that the model never made.
-            if sample is None or hashlib.sha256(data).digest() != self._records.digests[row].tobytes():
+            if sample is None or hashlib.sha256(data).digest() != self._images.digests[row].tobytes():
                 self.refused += 1
                 return None
             image = decode_image(data, name=sample.name, box=sample.box)

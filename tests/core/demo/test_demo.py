@@ -85,9 +85,9 @@ def test_the_best_model_predicts_and_names_the_sheet(
     def rank(cache: Path, model: Model) -> Evaluation:
         correct = {"max": 3, "avg": 6, "bilinear": 5}[pooling_name(model.description.pooling)]
         evaluation = evaluate(cache, model)
-        records = evaluation.records
-        predicted = np.where(np.arange(len(records)) < correct, records.labels, (records.labels + 1) % 3)
-        return replace(evaluation, records=replace(records, top=predicted[:, None].astype(np.int32)))
+        outcomes = evaluation.outcomes
+        predicted = np.where(np.arange(len(outcomes)) < correct, outcomes.labels, (outcomes.labels + 1) % 3)
+        return replace(evaluation, outcomes=replace(outcomes, top=predicted[:, None].astype(np.int32)))
 
     shutil.copy(report.folder / "textures.h5", tmp_path)
     monkeypatch.setattr(demo, "evaluate", rank)

@@ -67,19 +67,19 @@ class Notes:
 
 
 def test_every_image_has_its_name_label_digest_and_probabilities(model: Model, textures: Path) -> None:
-    records = evaluate(textures, model, workers=0, batch_size=5).records
+    outcomes = evaluate(textures, model, workers=0, batch_size=5).outcomes
     predicted = {row.path: row for row in predict([textures / "test"], model, k=3)}
-    assert len(records) == len(predicted) == 12
-    for row, name in enumerate(records.names):
-        assert name == f"test/{CLASSES[records.labels[row]]}/{name[-7:]}"
-        assert records.digests[row].tobytes() == hashlib.sha256((textures / name).read_bytes()).digest()
+    assert len(outcomes) == len(predicted) == 12
+    for row, name in enumerate(outcomes.names):
+        assert name == f"test/{CLASSES[outcomes.labels[row]]}/{name[-7:]}"
+        assert outcomes.digests[row].tobytes() == hashlib.sha256((textures / name).read_bytes()).digest()
         top = predicted[str(textures / name)].top
-        assert [guess.index for guess in top] == records.top[row].tolist()
-        assert [guess.prob for guess in top] == pytest.approx(records.probs[row].tolist(), abs=1e-5)
+        assert [guess.index for guess in top] == outcomes.top[row].tolist()
+        assert [guess.prob for guess in top] == pytest.approx(outcomes.probs[row].tolist(), abs=1e-5)
 
 
 def test_a_cache_gives_the_records_of_its_images(model: Model, textures: Path, extracted: ExtractReport) -> None:
-    from_images, from_cache = evaluate(textures, model, workers=0).records, evaluate(extracted.output, model).records
+    from_images, from_cache = evaluate(textures, model, workers=0).outcomes, evaluate(extracted.output, model).outcomes
     assert from_cache.names == from_images.names
     assert (from_cache.digests == from_images.digests).all()
     assert (from_cache.labels == from_images.labels).all()
@@ -88,10 +88,10 @@ def test_a_cache_gives_the_records_of_its_images(model: Model, textures: Path, e
 
 
 def test_the_loss_is_the_cross_entropy_of_the_calibrated_logits(model: Model, extracted: ExtractReport) -> None:
-    records = evaluate(extracted.output, model).records
-    own = records.top == records.labels[:, None]
+    outcomes = evaluate(extracted.output, model).outcomes
+    own = outcomes.top == outcomes.labels[:, None]
     assert own.any(axis=1).all()
-    assert records.losses == pytest.approx(-np.log(records.probs[own]), rel=1e-4)
+    assert outcomes.losses == pytest.approx(-np.log(outcomes.probs[own]), rel=1e-4)
     assert float(model.head.temperature) != 1
 
 
@@ -101,7 +101,7 @@ def test_files_of_other_splits_are_found_by_their_bytes(model: Model, leaky: Pat
     assert evaluation.duplicates == (Duplicate("test/rings/a.png", (copy,)), Duplicate("test/rings/b.png", (copy,)))
     assert evaluation.n == 9
     assert evaluation.without_duplicates.n == 7
-    assert "test/checks/c.png" in evaluation.without_duplicates.records.names
+    assert "test/checks/c.png" in evaluation.without_duplicates.outcomes.names
 
 
 def test_a_cache_names_the_same_duplicates_as_its_images(model: Model, leaky: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from birdnet_cli.core.evaluation import Evaluation, Recorder
+from birdnet_cli.core.evaluation import Evaluation, OutcomeCollector
 
 
 def simulate(
@@ -21,14 +21,14 @@ def simulate(
     probabilities = torch.softmax(torch.from_numpy(logits), dim=1)
     names = [f"{prefix}/{classes[label]}/{row:05d}.jpg" for row, label in enumerate(labels)]
     digests = digests_of(names)
-    recorder = Recorder(K)
+    collector = OutcomeCollector(K)
     for start in range(0, n, batch):
         rows = slice(start, start + batch)
-        recorder.add(probabilities[rows], torch.from_numpy(labels[rows]), names=names[rows], digests=digests[rows])
-    return Evaluation(tuple(classes), recorder.records(), data="simulated", split="test")
+        collector.add(probabilities[rows], torch.from_numpy(labels[rows]), names=names[rows], digests=digests[rows])
+    return Evaluation(tuple(classes), collector.outcomes(), data="simulated", split="test")
 
 
-def record(
+def evaluation_of(
     classes: Sequence[str], calls: Sequence[tuple[int, int, float]], *, names: Sequence[str] | None = None
 ) -> Evaluation:
     """Return an evaluation of given (true, called, probability) triples.
@@ -43,9 +43,9 @@ def record(
         probabilities[row] = (1 - probability) * shares / shares.sum()
         probabilities[row, called] = probability
     names = list(names or (f"{row}.jpg" for row in range(len(calls))))
-    recorder = Recorder(K)
-    recorder.add(probabilities, torch.tensor([one[0] for one in calls]), names=names, digests=digests_of(names))
-    return Evaluation(tuple(classes), recorder.records(), data="made up", split="test")
+    collector = OutcomeCollector(K)
+    collector.add(probabilities, torch.tensor([one[0] for one in calls]), names=names, digests=digests_of(names))
+    return Evaluation(tuple(classes), collector.outcomes(), data="made up", split="test")
 
 
 def digests_of(names: Sequence[str]) -> np.ndarray:

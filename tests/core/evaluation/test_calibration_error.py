@@ -13,17 +13,17 @@ from birdnet_cli.core.evaluation.calibration_error import (
     negative_log_likelihood,
     reliability_bins,
 )
-from birdnet_cli.core.evaluation.outcomes import Recorder, Records
-from tests.core.evaluation.simulated import digests_of, record, simulate
+from birdnet_cli.core.evaluation.outcomes import OutcomeCollector, Outcomes
+from tests.core.evaluation.simulated import digests_of, evaluation_of, simulate
 
 CLASSES = tuple("abcd")
 
 
-def drawn(confidence: np.ndarray, right: np.ndarray) -> Records:
-    """Records of given confidences and hits; everything else is made up."""
+def drawn(confidence: np.ndarray, right: np.ndarray) -> Outcomes:
+    """Outcomes of given confidences and hits; everything else is made up."""
     n = len(confidence)
     called = np.where(right, 0, 1)
-    return Records(
+    return Outcomes(
         names=tuple(map(str, range(n))),
         digests=np.zeros((n, 32), np.uint8),
         labels=np.zeros(n, np.int32),
@@ -43,8 +43,8 @@ def test_confidences_on_either_side_of_an_edge_are_in_different_bins() -> None:
 
 
 def test_bins_count_images_hits_and_the_mean_confidence() -> None:
-    evaluation = record(CLASSES, [(0, 0, 0.81), (0, 1, 0.85), (2, 2, 0.86), (3, 3, 0.5)])
-    bins = reliability_bins(evaluation.records)
+    evaluation = evaluation_of(CLASSES, [(0, 0, 0.81), (0, 1, 0.85), (2, 2, 0.86), (3, 3, 0.5)])
+    bins = reliability_bins(evaluation.outcomes)
     assert len(bins) == BINS == 15
     assert (bins[12].n, bins[12].right) == (3, 2)
     assert bins[12].confidence == pytest.approx((0.81 + 0.85 + 0.86) / 3)
@@ -53,24 +53,24 @@ def test_bins_count_images_hits_and_the_mean_confidence() -> None:
 
 
 def test_the_calibration_error_is_the_weighted_gap_summed_over_a_plain_loop() -> None:
-    records = simulate(classes=CLASSES, n=700, sharpness=1.0, seed=5).records
+    outcomes = simulate(classes=CLASSES, n=700, sharpness=1.0, seed=5).outcomes
     total = 0.0
     for m in range(15):
         inside = [
             (float(confidence), bool(right))
-            for confidence, right in zip(records.confidence, records.right, strict=True)
+            for confidence, right in zip(outcomes.confidence, outcomes.right, strict=True)
             if m / 15 < float(confidence) <= (m + 1) / 15
         ]
         if inside:
             accuracy = sum(right for _, right in inside) / len(inside)
             confidence = sum(one for one, _ in inside) / len(inside)
             total += len(inside) / 700 * abs(accuracy - confidence)
-    assert expected_calibration_error(reliability_bins(records)).value == pytest.approx(total, rel=1e-9)
+    assert expected_calibration_error(reliability_bins(outcomes)).value == pytest.approx(total, rel=1e-9)
 
 
 def test_sure_and_always_wrong_is_an_error_of_one() -> None:
-    records = drawn(np.ones(40), np.zeros(40, bool))
-    assert expected_calibration_error(reliability_bins(records)).value == 1.0
+    outcomes = drawn(np.ones(40), np.zeros(40, bool))
+    assert expected_calibration_error(reliability_bins(outcomes)).value == 1.0
 
 
 def test_of_no_image_the_error_may_be_anything() -> None:
@@ -110,15 +110,15 @@ def test_the_log_loss_is_scikit_learns() -> None:
     rng = np.random.default_rng(2)
     probabilities = torch.softmax(torch.from_numpy(rng.normal(size=(300, 4)) * 3), dim=1)
     labels = rng.integers(0, 4, 300)
-    recorder = Recorder(4)
+    collector = OutcomeCollector(4)
     names = list(map(str, range(300)))
-    recorder.add(probabilities, torch.from_numpy(labels), names=names, digests=digests_of(names))
-    estimate = negative_log_likelihood(recorder.records())
+    collector.add(probabilities, torch.from_numpy(labels), names=names, digests=digests_of(names))
+    estimate = negative_log_likelihood(collector.outcomes())
     assert estimate.value == pytest.approx(metrics.log_loss(labels, probabilities.numpy(), labels=range(4)), rel=1e-6)
     assert estimate.interval.low < estimate.value < estimate.interval.high
 
 
 def test_the_log_loss_of_one_image_has_no_upper_limit() -> None:
-    estimate = negative_log_likelihood(record(CLASSES, [(0, 0, 0.5)]).records)
+    estimate = negative_log_likelihood(evaluation_of(CLASSES, [(0, 0, 0.5)]).outcomes)
     assert estimate.value == pytest.approx(math.log(2), rel=1e-6)
     assert estimate.interval == (0.0, math.inf)

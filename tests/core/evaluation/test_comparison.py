@@ -9,15 +9,15 @@ import pytest
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.evaluation.comparison import Change, compare_evaluations
 from birdnet_cli.core.evaluation.paired_tests import mcnemar_p_value, paired_difference_interval
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 NAMES = ["a", "b", "c", "d", "e", "f"]
-A = record(
+A = evaluation_of(
     CLASSES, [(0, 0, 0.9), (0, 1, 0.8), (0, 1, 0.7), (1, 1, 0.6), (1, 2, 0.5), (1, 1, 0.9)], names=NAMES
 )  # fmt: skip
 # b and c fixed, d broken, e wrong in another way.
-B = record(
+B = evaluation_of(
     CLASSES, [(0, 0, 0.8), (0, 0, 0.6), (0, 0, 0.7), (1, 0, 0.5), (1, 0, 0.6), (1, 1, 0.9)], names=NAMES
 )  # fmt: skip
 
@@ -56,8 +56,8 @@ def test_swapping_the_models_swaps_everything() -> None:
 
 def test_order_and_names_of_files_do_not_matter_but_their_bytes_do() -> None:
     order = np.array([4, 2, 0, 5, 3, 1])
-    shuffled = B.records.select(order)
-    renamed = replace(B, records=replace(shuffled, names=tuple(f"other/{name}" for name in shuffled.names)))
+    shuffled = B.outcomes.select(order)
+    renamed = replace(B, outcomes=replace(shuffled, names=tuple(f"other/{name}" for name in shuffled.names)))
     first, second = compare_evaluations(A, B), compare_evaluations(A, renamed)
     assert first.fixed == second.fixed
     assert first.p_value == second.p_value
@@ -66,15 +66,15 @@ def test_order_and_names_of_files_do_not_matter_but_their_bytes_do() -> None:
 
 def test_models_that_order_their_classes_differently_are_compared_by_name() -> None:
     turned = np.array([2, 0, 1])  # auk is 2, crow 0, kiwi 1
-    records = replace(B.records, labels=turned[B.records.labels], top=turned[B.records.top])
-    other = replace(B, classes=("crow", "kiwi", "auk"), records=records)
+    outcomes = replace(B.outcomes, labels=turned[B.outcomes.labels], top=turned[B.outcomes.top])
+    other = replace(B, classes=("crow", "kiwi", "auk"), outcomes=outcomes)
     assert compare_evaluations(A, other) == compare_evaluations(A, B)
 
 
 def test_images_that_only_one_has_are_named_and_left_out() -> None:
     comparison = compare_evaluations(
-        replace(A, records=A.records.select(np.array([0, 1, 2, 3]))),
-        replace(B, records=B.records.select(np.array([2, 3, 4, 5]))),
+        replace(A, outcomes=A.outcomes.select(np.array([0, 1, 2, 3]))),
+        replace(B, outcomes=B.outcomes.select(np.array([2, 3, 4, 5]))),
     )
     assert comparison.n == 2
     assert comparison.only_in_a == ("a", "b")
@@ -82,16 +82,16 @@ def test_images_that_only_one_has_are_named_and_left_out() -> None:
 
 
 def test_one_file_under_two_classes_is_two_images() -> None:
-    one = record(CLASSES, [(0, 0, 0.9), (1, 0, 0.9)], names=["same", "same"])
-    other = record(CLASSES, [(1, 1, 0.9), (0, 0, 0.9)], names=["same", "same"])
+    one = evaluation_of(CLASSES, [(0, 0, 0.9), (1, 0, 0.9)], names=["same", "same"])
+    other = evaluation_of(CLASSES, [(1, 1, 0.9), (0, 0, 0.9)], names=["same", "same"])
     comparison = compare_evaluations(one, other)
     assert (comparison.n, comparison.right_a, comparison.right_b) == (2, 1, 2)
 
 
 def test_copies_of_a_file_are_paired_in_order_and_once_each() -> None:
-    one = record(CLASSES, [(0, 0, 0.9)] * 3, names=["same"] * 3)
-    one = replace(one, records=replace(one.records, names=("first", "second", "third")))
-    other = replace(one, records=one.records.select(np.array([0, 1])))
+    one = evaluation_of(CLASSES, [(0, 0, 0.9)] * 3, names=["same"] * 3)
+    one = replace(one, outcomes=replace(one.outcomes, names=("first", "second", "third")))
+    other = replace(one, outcomes=one.outcomes.select(np.array([0, 1])))
     for a, b, left in ((one, other, ("only_in_a", "only_in_b")), (other, one, ("only_in_b", "only_in_a"))):
         comparison = compare_evaluations(a, b)
         assert comparison.n == 2

@@ -5,10 +5,10 @@ import pytest
 
 from birdnet_cli.core.evaluation.coverage import coverage_curve, widest_coverage
 from birdnet_cli.core.evaluation.intervals import wilson_interval
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = tuple("abc")
-HALF_SURE = record(CLASSES, [(0, 0, 0.9), (0, 0, 0.8), (0, 1, 0.8), (1, 1, 0.7), (1, 2, 0.6)]).records
+HALF_SURE = evaluation_of(CLASSES, [(0, 0, 0.9), (0, 0, 0.8), (0, 1, 0.8), (1, 1, 0.7), (1, 2, 0.6)]).outcomes
 
 
 def test_points_rise_to_full_coverage_at_the_plain_accuracy() -> None:
@@ -29,17 +29,17 @@ def test_a_point_has_wilsons_interval_of_its_answers() -> None:
 
 
 def test_many_images_make_a_hundred_points_evenly_spaced() -> None:
-    records = simulate(classes=CLASSES, n=5000, sharpness=1.0).records
-    curve = coverage_curve(records)
+    outcomes = simulate(classes=CLASSES, n=5000, sharpness=1.0).outcomes
+    curve = coverage_curve(outcomes)
     assert len(curve) == 100
     assert np.diff([point.coverage for point in curve]) == pytest.approx(np.full(99, 0.01), abs=1e-3)
-    order = np.argsort(-records.confidence, kind="stable")
+    order = np.argsort(-outcomes.confidence, kind="stable")
     for point in curve[::10]:
-        assert point.accuracy == pytest.approx(records.right[order][: point.n].mean())
+        assert point.accuracy == pytest.approx(outcomes.right[order][: point.n].mean())
 
 
 def test_one_confidence_for_all_is_one_point() -> None:
-    (point,) = coverage_curve(record(CLASSES, [(0, 0, 0.5)] * 7 + [(1, 0, 0.5)] * 3).records)
+    (point,) = coverage_curve(evaluation_of(CLASSES, [(0, 0, 0.5)] * 7 + [(1, 0, 0.5)] * 3).outcomes)
     assert (point.n, point.right, point.coverage) == (10, 7, 1.0)
 
 
@@ -59,4 +59,4 @@ def test_the_widest_coverage_that_is_accurate_enough_is_chosen_even_past_a_dip()
 
 
 def test_an_accuracy_that_is_never_reached_has_no_coverage() -> None:
-    assert widest_coverage(record(CLASSES, [(0, 1, 0.9), (0, 0, 0.8)]).records, 0.9) is None
+    assert widest_coverage(evaluation_of(CLASSES, [(0, 1, 0.9), (0, 0, 0.8)]).outcomes, 0.9) is None

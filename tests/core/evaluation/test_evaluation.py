@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from birdnet_cli.core.evaluation import Evaluation, Recorder
+from birdnet_cli.core.evaluation import Evaluation, OutcomeCollector
 from birdnet_cli.core.evaluation.intervals import wilson_interval
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
-BIRDS = record(
+BIRDS = evaluation_of(
     CLASSES, [(0, 0, 0.9), (0, 0, 0.8), (0, 1, 0.7), (0, 2, 0.6), (1, 0, 0.9), (1, 0, 0.5), (1, 1, 0.4)]
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ def test_top1_is_the_share_of_right_calls_over_all_batches() -> None:
 
 
 def test_top5_counts_the_five_most_probable() -> None:
-    seven = record(tuple("abcdefg"), [(label, 0, 0.5) for label in range(7)])
+    seven = evaluation_of(tuple("abcdefg"), [(label, 0, 0.5) for label in range(7)])
     assert seven.top1 == pytest.approx(1 / 7)
     assert seven.top5 == pytest.approx(5 / 7)
     assert seven.estimates["top5"].interval == wilson_interval(5, 7)
@@ -33,7 +33,7 @@ def test_top5_of_fewer_than_five_classes_holds_them_all() -> None:
 
 
 def test_nothing_evaluated_is_zero_and_not_a_division_by_zero() -> None:
-    nothing = Evaluation(CLASSES, Recorder(3).records())
+    nothing = Evaluation(CLASSES, OutcomeCollector(3).outcomes())
     assert (nothing.n, nothing.top1, nothing.top5, nothing.confusions) == (0, 0.0, 0.0, ())
     assert nothing.coverage == ()
     assert {estimate.interval for estimate in nothing.estimates.values()} == {(0.0, 1.0), (0.0, float("inf"))}
@@ -51,4 +51,4 @@ def test_the_size_of_batches_does_not_matter() -> None:
 
 
 def test_evaluations_differ_if_one_probability_does() -> None:
-    assert record(CLASSES, [(0, 0, 0.9)]) != record(CLASSES, [(0, 0, 0.8)])
+    assert evaluation_of(CLASSES, [(0, 0, 0.9)]) != evaluation_of(CLASSES, [(0, 0, 0.8)])

@@ -5,12 +5,12 @@ import pytest
 from birdnet_cli.core.errors import UnknownNameError, UsageError
 from birdnet_cli.core.evaluation.gates import Gate, Verdict, check_gates, parse_gates, resolve_gates
 from birdnet_cli.core.evaluation.intervals import wilson_interval
-from tests.core.evaluation.simulated import record
+from tests.core.evaluation.simulated import evaluation_of
 
 CLASSES = ("001.Fox_Sparrow", "002.Song_Sparrow", "kiwi")
 # Fox Sparrow: 45 of 50 right; Song Sparrow: 10 of 10; two calls of kiwi, no image of it.
 CALLS = [(0, 0, 0.9)] * 45 + [(0, 1, 0.6)] * 3 + [(0, 2, 0.6)] * 2 + [(1, 1, 0.9)] * 10
-SPARROWS = record(CLASSES, CALLS)
+SPARROWS = evaluation_of(CLASSES, CALLS)
 
 
 def verdict_of(text: str) -> Verdict:

@@ -12,7 +12,7 @@ import pytest
 from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.evaluation import Copy, Duplicate, Evaluation
 from birdnet_cli.core.evaluation.json_file import describe_evaluation, read_evaluation, serialise_evaluation
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("Grünfink", "caf\udce9", 'a "quoted", <name>', "x", "y", "z")
 
@@ -22,7 +22,7 @@ def full() -> Evaluation:
     return replace(
         evaluation,
         failed=("t/1.jpg: zero bytes",),
-        duplicates=(Duplicate(evaluation.records.names[3], (Copy("train", "train/\udce9.jpg"),)),),
+        duplicates=(Duplicate(evaluation.outcomes.names[3], (Copy("train", "train/\udce9.jpg"),)),),
         data="birds.h5",
         model={"file": "m.safetensors", "dimensions": 12, "head": {"C": 0.5}},
     )
@@ -84,9 +84,9 @@ def test_each_image_is_one_line(tmp_path: Path) -> None:
     lines = written(evaluation, tmp_path).read_text().splitlines()
     rows = [json.loads(line.rstrip(",")) for line in lines if line.startswith('  {"name"')]
     assert len(rows) == 90
-    assert rows[5]["name"] == evaluation.records.names[5]
-    assert rows[5]["sha256"] == evaluation.records.digests[5].tobytes().hex()
-    assert rows[5]["top"] == evaluation.records.top[5].tolist()
+    assert rows[5]["name"] == evaluation.outcomes.names[5]
+    assert rows[5]["sha256"] == evaluation.outcomes.digests[5].tobytes().hex()
+    assert rows[5]["top"] == evaluation.outcomes.top[5].tolist()
 
 
 def test_additions_stand_beside_the_figures(tmp_path: Path) -> None:
@@ -96,11 +96,11 @@ def test_additions_stand_beside_the_figures(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_is_not_known_is_null() -> None:
-    assert describe_evaluation(record(CLASSES, [(0, 0, 0.5)]))["nll_interval"] == [0.0, None]
+    assert describe_evaluation(evaluation_of(CLASSES, [(0, 0, 0.5)]))["nll_interval"] == [0.0, None]
 
 
 def test_no_image_at_all_is_written_and_read(tmp_path: Path) -> None:
-    nothing = replace(full(), records=full().records.select(np.zeros(90, bool)), duplicates=())
+    nothing = replace(full(), outcomes=full().outcomes.select(np.zeros(90, bool)), duplicates=())
     assert read_evaluation(written(nothing, tmp_path)) == nothing
 
 

@@ -6,79 +6,79 @@ import numpy as np
 import pytest
 import torch
 
-from birdnet_cli.core.evaluation.outcomes import LEAST, Recorder, Records
-from tests.core.evaluation.simulated import digests_of, record
+from birdnet_cli.core.evaluation.outcomes import LEAST, OutcomeCollector, Outcomes
+from tests.core.evaluation.simulated import digests_of, evaluation_of
 
 PROBABILITIES = torch.tensor(
     [[0.1, 0.2, 0.3, 0.05, 0.25, 0.06, 0.04], [0.9, 0.04, 0.03, 0.01, 0.01, 0.005, 0.005]], dtype=torch.float64
 )
 
 
-def record_both() -> Records:
-    recorder = Recorder(7)
+def collect_both() -> Outcomes:
+    collector = OutcomeCollector(7)
     for row, (label, name) in enumerate([(5, "a.jpg"), (1, "b.jpg")]):
-        recorder.add(
+        collector.add(
             PROBABILITIES[row : row + 1], torch.tensor([label]), names=[name], digests=digests_of([name])
         )  # fmt: skip
-    return recorder.records()
+    return collector.outcomes()
 
 
 def test_the_five_most_probable_classes_are_kept_in_order() -> None:
-    records = record_both()
-    assert records.top[0].tolist() == [2, 4, 1, 0, 5]
-    assert records.probs[0] == pytest.approx([0.3, 0.25, 0.2, 0.1, 0.06])
-    assert records.confidence == pytest.approx([0.3, 0.9])
+    outcomes = collect_both()
+    assert outcomes.top[0].tolist() == [2, 4, 1, 0, 5]
+    assert outcomes.probs[0] == pytest.approx([0.3, 0.25, 0.2, 0.1, 0.06])
+    assert outcomes.confidence == pytest.approx([0.3, 0.9])
 
 
 def test_names_digests_and_labels_stay_with_their_row() -> None:
-    records = record_both()
-    assert records.names == ("a.jpg", "b.jpg")
-    assert records.labels.tolist() == [5, 1]
-    assert (records.digests == digests_of(["a.jpg", "b.jpg"])).all()
+    outcomes = collect_both()
+    assert outcomes.names == ("a.jpg", "b.jpg")
+    assert outcomes.labels.tolist() == [5, 1]
+    assert (outcomes.digests == digests_of(["a.jpg", "b.jpg"])).all()
 
 
 def test_right_is_the_first_place_and_top5_any_of_five() -> None:
-    records = record_both()
-    assert records.right.tolist() == [False, False]
-    assert records.in_top5.tolist() == [True, True]
-    sixth = record(tuple("abcdefg"), [(6, 0, 0.9)])
-    assert sixth.records.in_top5.tolist() == [False]
+    outcomes = collect_both()
+    assert outcomes.right.tolist() == [False, False]
+    assert outcomes.in_top5.tolist() == [True, True]
+    sixth = evaluation_of(tuple("abcdefg"), [(6, 0, 0.9)])
+    assert sixth.outcomes.in_top5.tolist() == [False]
 
 
 def test_the_loss_is_of_the_true_class_wherever_it_ranks() -> None:
-    assert record_both().losses == pytest.approx([-np.log(0.06), -np.log(0.04)], rel=1e-6)
+    assert collect_both().losses == pytest.approx([-np.log(0.06), -np.log(0.04)], rel=1e-6)
 
 
 def test_the_loss_of_what_was_thought_impossible_is_finite() -> None:
-    recorder = Recorder(2)
-    recorder.add(
+    collector = OutcomeCollector(2)
+    collector.add(
         torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([1]), names=["a"], digests=digests_of(["a"])
     )
-    assert recorder.records().losses[0] == pytest.approx(-np.log(LEAST), rel=1e-6)
+    assert collector.outcomes().losses[0] == pytest.approx(-np.log(LEAST), rel=1e-6)
 
 
 def test_fewer_classes_than_five_are_all_kept() -> None:
-    assert record(("x", "y", "z"), [(0, 1, 0.5)]).records.top.shape == (1, 3)
+    assert evaluation_of(("x", "y", "z"), [(0, 1, 0.5)]).outcomes.top.shape == (1, 3)
 
 
 def test_nothing_recorded_is_empty_columns() -> None:
-    records = Recorder(9).records()
-    assert len(records) == 0
-    assert records.top.shape == records.probs.shape == (0, 5)
-    assert records.digests.shape == (0, 32)
+    outcomes = OutcomeCollector(9).outcomes()
+    assert len(outcomes) == 0
+    assert outcomes.top.shape == outcomes.probs.shape == (0, 5)
+    assert outcomes.digests.shape == (0, 32)
 
 
 def test_a_selection_keeps_rows_whole() -> None:
-    records = record_both()
-    second = records.select(np.array([False, True]))
+    outcomes = collect_both()
+    second = outcomes.select(np.array([False, True]))
     assert second.names == ("b.jpg",)
-    assert second == records.select(np.array([1]))
-    assert second != records
-    assert second.top.tolist() == records.top[1:].tolist()
+    assert second == outcomes.select(np.array([1]))
+    assert second != outcomes
+    assert second.top.tolist() == outcomes.top[1:].tolist()
 
 
 def test_records_are_equal_only_if_every_column_is() -> None:
-    one, other = record_both(), record_both()
+    one, other = collect_both(), collect_both()
     assert one == other
     other.probs[0, 0] += 0.125
     assert one != other
@@ -90,13 +90,13 @@ def test_a_hundred_thousand_images_take_a_few_tens_of_megabytes() -> None:
     labels = torch.arange(batch) % K
     digests = np.zeros((batch, 32), np.uint8)
     tracemalloc.start()
-    recorder = Recorder(K)
+    collector = OutcomeCollector(K)
     for index in range(batches):
         names = [f"test/a_class_of_some_length/{index * batch + row:08d}.jpg" for row in range(batch)]
-        recorder.add(probabilities, labels, names=names, digests=digests)
-    records = recorder.records()
+        collector.add(probabilities, labels, names=names, digests=digests)
+    outcomes = collector.outcomes()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(records) == 100_000
+    assert len(outcomes) == 100_000
     # All logits in float64 would be 160 MB.
     assert peak < 40e6

@@ -34,13 +34,13 @@ def write_squares(root: Path, evaluation: Evaluation) -> Evaluation:
         Image.fromarray(rng.integers(0, 255, (6, 9, 3), np.uint8)).resize((90, 60)).save(buffer, "JPEG")
         pictures.append(buffer.getvalue())
     digests = []
-    for row, name in enumerate(evaluation.records.names):
+    for row, name in enumerate(evaluation.outcomes.names):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pictures[row % 12])
         digests.append(hashlib.sha256(pictures[row % 12]).digest())
     columns = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-    return replace(evaluation, records=replace(evaluation.records, digests=columns))
+    return replace(evaluation, outcomes=replace(evaluation.outcomes, digests=columns))
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +61,10 @@ def hostile() -> Evaluation:
     """An evaluation whose classes, files, model and data are all called something that must not become markup."""
     evaluation = simulate(classes=CLASSES, n=140, sharpness=0.8)
     names = [f"{NAMES[row % len(NAMES)]}{row}" for row in range(140)]
-    records = replace(evaluation.records, names=tuple(names))
+    outcomes = replace(evaluation.outcomes, names=tuple(names))
     return replace(
         evaluation,
-        records=records,
+        outcomes=outcomes,
         failed=("<b>failed</b>.jpg: zero bytes",),
         duplicates=(Duplicate(names[0], (Copy("train", "<i>copy</i>.jpg"),)),),
         data="<u>data</u>",

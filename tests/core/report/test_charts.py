@@ -4,7 +4,7 @@ import pytest
 
 from birdnet_cli.core.evaluation import wilson_interval
 from birdnet_cli.core.report.charts import Frame, draw_coverage, draw_reliability
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 
@@ -32,7 +32,7 @@ def test_ticks_are_few_and_round_and_end_at_one(lowest: float) -> None:
 
 
 def test_a_dot_is_at_confidence_and_accuracy_with_wilsons_interval() -> None:
-    evaluation = record(CLASSES, [(0, 0, 0.9)] * 3 + [(0, 1, 0.9)])
+    evaluation = evaluation_of(CLASSES, [(0, 0, 0.9)] * 3 + [(0, 1, 0.9)])
     chart = draw_reliability(evaluation.reliability)
     (dot,) = chart.dots
     assert (dot.x, dot.y) == pytest.approx((chart.frame.x(0.9), chart.frame.y(0.75)), abs=0.01)
@@ -43,7 +43,7 @@ def test_a_dot_is_at_confidence_and_accuracy_with_wilsons_interval() -> None:
 
 
 def test_bars_are_as_high_as_images_are_many() -> None:
-    evaluation = record(CLASSES, [(0, 0, 0.9)] * 40 + [(0, 0, 0.5)] * 10)
+    evaluation = evaluation_of(CLASSES, [(0, 0, 0.9)] * 40 + [(0, 0, 0.5)] * 10)
     small, large = draw_reliability(evaluation.reliability).dots
     assert large.bar_height == pytest.approx(4 * small.bar_height, rel=0.01)
     assert large.bar_y + large.bar_height == pytest.approx(small.bar_y + small.bar_height)

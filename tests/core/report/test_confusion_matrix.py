@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 
 from birdnet_cli.core.report.confusion_matrix import DRAWN, DRAWN_OF_MORE, LARGEST, SMALLEST, draw_matrix
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
-BIRDS = record(CLASSES, [(0, 0, 0.9), (0, 0, 0.9), (0, 0, 0.9), (0, 2, 0.9), (1, 0, 0.9)])
+BIRDS = evaluation_of(CLASSES, [(0, 0, 0.9), (0, 0, 0.9), (0, 0, 0.9), (0, 2, 0.9), (1, 0, 0.9)])
 
 
 def test_a_square_is_in_the_row_of_the_true_class_and_the_column_of_the_call() -> None:
@@ -51,7 +51,7 @@ def test_of_very_many_classes_the_most_confused_are_drawn_in_their_order() -> No
     calls = [(label, label, 0.9) for label in range(K)]
     # From 101 on, each class is taken for the one before it as often as its number says; 148 takes part in most.
     calls += [(label, label - 1, 0.9) for label in range(101, K) for _ in range(label)]
-    matrix = draw_matrix(record(classes, calls), classes)
+    matrix = draw_matrix(evaluation_of(classes, calls), classes)
     assert matrix.classes == tuple(range(149 - DRAWN_OF_MORE, 149))
     assert matrix.all_classes == K
     assert matrix.outside == sum(range(101, 149 - DRAWN_OF_MORE + 1)) + 149
@@ -62,5 +62,5 @@ def test_of_very_many_classes_the_most_confused_are_drawn_in_their_order() -> No
 
 def test_very_many_classes_without_a_mistake_draw_nothing() -> None:
     classes = tuple(map(str, range(DRAWN + 1)))
-    matrix = draw_matrix(record(classes, [(0, 0, 0.9)]), classes)
+    matrix = draw_matrix(evaluation_of(classes, [(0, 0, 0.9)]), classes)
     assert (matrix.classes, matrix.cells) == ((), ())

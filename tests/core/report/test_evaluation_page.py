@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from birdnet_cli.core.errors import DataError, UsageError
-from birdnet_cli.core.evaluation import Evaluation, Recorder
+from birdnet_cli.core.evaluation import Evaluation, OutcomeCollector
 from birdnet_cli.core.report import render_report, require_report_extra, write_report
 from birdnet_cli.core.report.thumbnails import Thumbnails
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 from tests.core.report.conftest import CLASSES, NAMES
 
 EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
@@ -57,7 +57,7 @@ class Outline(HTMLParser):
 
 
 def page_of(evaluation: Evaluation) -> Outline:
-    return Outline(render_report(evaluation, Thumbnails(evaluation.records, {}), made=date(2026, 11, 25)))
+    return Outline(render_report(evaluation, Thumbnails(evaluation.outcomes, {}), made=date(2026, 11, 25)))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_images_that_are_not_the_evaluated_ones_are_left_out_and_said_to_be(
     squares: tuple[Path, Evaluation], tmp_path: Path
 ) -> None:
     root, evaluation = squares
-    other = replace(evaluation, records=replace(evaluation.records, digests=evaluation.records.digests[::-1].copy()))
+    other = replace(evaluation, outcomes=replace(evaluation.outcomes, digests=evaluation.outcomes.digests[::-1].copy()))
     notes = Notes()
     write_report(other, tmp_path / "page.html", images=root, progress=notes)
     (line,) = notes.lines
@@ -183,9 +183,9 @@ def test_duplicates_and_failures_are_told_at_the_top(hostile: Evaluation) -> Non
 @pytest.mark.parametrize(
     "evaluation",
     [
-        record(("a", "b"), [(0, 0, 0.9), (1, 1, 0.8)]),
-        record(("a", "b"), [(0, 1, 0.9)]),
-        Evaluation(("a", "b"), Recorder(2).records()),
+        evaluation_of(("a", "b"), [(0, 0, 0.9), (1, 1, 0.8)]),
+        evaluation_of(("a", "b"), [(0, 1, 0.9)]),
+        Evaluation(("a", "b"), OutcomeCollector(2).outcomes()),
         simulate(classes=tuple(f"class {number}" for number in range(150)), n=300, sharpness=1.0),
     ],
     ids=["all right", "one image, wrong", "no image", "many classes"],
@@ -197,19 +197,19 @@ def test_any_evaluation_can_be_shown(evaluation: Evaluation) -> None:
 
 
 def test_the_worst_class_is_the_first_row() -> None:
-    evaluation = record(("a", "b", "c"), [(0, 0, 0.9), (1, 0, 0.9), (1, 1, 0.9)])
-    text = render_report(evaluation, Thumbnails(evaluation.records, {}), made=date(2026, 1, 1))
+    evaluation = evaluation_of(("a", "b", "c"), [(0, 0, 0.9), (1, 0, 0.9), (1, 1, 0.9)])
+    text = render_report(evaluation, Thumbnails(evaluation.outcomes, {}), made=date(2026, 1, 1))
     assert re.findall(r'<tr data-search="(\w) \w">', text) == ["b", "a", "c"]
 
 
 def test_a_mistake_is_never_shown_as_certain() -> None:
-    text = " ".join(page_of(record(("a", "b"), [(0, 1, 0.9996), (0, 1, 0.5), (1, 1, 0.9)])).text)
+    text = " ".join(page_of(evaluation_of(("a", "b"), [(0, 1, 0.9996), (0, 1, 0.5), (1, 1, 0.9)])).text)
     assert ">99%" in text
     assert "Every wrong call, the surest first." in text
 
 
 def test_the_same_evaluation_gives_the_same_page(hostile: Evaluation) -> None:
-    one, other = (render_report(hostile, Thumbnails(hostile.records, {}), made=date(2026, 11, 25)) for _ in range(2))
+    one, other = (render_report(hostile, Thumbnails(hostile.outcomes, {}), made=date(2026, 11, 25)) for _ in range(2))
     assert one == other
 
 

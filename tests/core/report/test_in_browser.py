@@ -110,7 +110,7 @@ def test_names_sort_as_text(page: Page) -> None:
 
 def test_a_class_without_a_figure_stays_last_in_both_orders(chromium: Chromium, tmp_path: Path) -> None:
     evaluation = simulate(classes=("a", "b", "c"), n=60, sharpness=1.0)
-    without_b = evaluation.records.select(evaluation.records.labels != 1)
+    without_b = evaluation.outcomes.select(evaluation.outcomes.labels != 1)
     path = tmp_path / "page.html"
     write_report(type(evaluation)(evaluation.classes, without_b, data="x", split="test"), path)
     page = chromium.open(path.as_uri())
@@ -221,7 +221,7 @@ def test_two_hundred_classes_of_six_thousand_images_are_interactive_within_three
     for name in classes:
         folder = tmp_path / "train" / name
         folder.mkdir(parents=True)
-        (folder / "0.jpg").write_bytes((tmp_path / evaluation.records.names[0]).read_bytes())
+        (folder / "0.jpg").write_bytes((tmp_path / evaluation.outcomes.names[0]).read_bytes())
     path = tmp_path / "page.html"
     write_report(evaluation, path, images=tmp_path)
     assert seconds_to_interactive(chromium, path) < 3
@@ -239,7 +239,7 @@ def test_a_page_of_real_photographs_is_interactive_within_three_seconds(
     columns = np.frombuffer(digests, np.uint8).reshape(-1, 32)
     path = tmp_path / "page.html"
     write_report(
-        replace(simulated, records=replace(simulated.records, names=names, digests=columns)), path, images=root
+        replace(simulated, outcomes=replace(simulated.outcomes, names=names, digests=columns)), path, images=root
     )
     assert path.read_text().count("data:image/jpeg;base64,") > 60
     assert path.stat().st_size < 2_500_000

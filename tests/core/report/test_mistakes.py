@@ -2,12 +2,12 @@
 
 from birdnet_cli.core.report.mistakes import PAIRS, PER_SIDE, SUREST, confused_pairs, surest_mistakes
 from birdnet_cli.core.report.thumbnails import Thumbnails
-from tests.core.evaluation.simulated import record, simulate
+from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 CALLS = [(0, 1, 0.6), (0, 1, 0.9), (0, 1, 0.7), (0, 1, 0.8), (0, 0, 0.9), (1, 0, 0.5), (1, 1, 0.6), (1, 1, 0.95)]
-BIRDS = record(CLASSES, CALLS)
-NO_IMAGES = Thumbnails(BIRDS.records, {})
+BIRDS = evaluation_of(CLASSES, CALLS)
+NO_IMAGES = Thumbnails(BIRDS.outcomes, {})
 
 
 def test_a_pair_shows_the_surest_confused_images_beside_right_ones() -> None:
@@ -27,11 +27,11 @@ def test_the_surest_mistakes_come_first_and_hits_never() -> None:
 
 def test_only_so_many_are_shown() -> None:
     many = simulate(classes=tuple("abcdefgh"), n=900, sharpness=0.5)
-    none = Thumbnails(many.records, {})
+    none = Thumbnails(many.outcomes, {})
     assert len(confused_pairs(many, none)) == PAIRS
     assert len(surest_mistakes(many, none)) == SUREST
 
 
 def test_a_model_without_mistakes_shows_none() -> None:
-    perfect = record(CLASSES, [(0, 0, 0.9), (1, 1, 0.9)])
+    perfect = evaluation_of(CLASSES, [(0, 0, 0.9), (1, 1, 0.9)])
     assert confused_pairs(perfect, NO_IMAGES) == surest_mistakes(perfect, NO_IMAGES) == ()

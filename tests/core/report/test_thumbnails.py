@@ -27,7 +27,7 @@ def opened(uri: str | None) -> Image.Image:
 
 
 def test_a_thumbnail_is_a_small_square_jpeg(squares: Squares, samples: dict[str, Sample]) -> None:
-    thumbnails = Thumbnails(squares[1].records, samples)
+    thumbnails = Thumbnails(squares[1].outcomes, samples)
     image = opened(thumbnails.uri(0))
     assert image.size == (SIDE, SIDE)
     assert thumbnails.refused == 0
@@ -35,15 +35,15 @@ def test_a_thumbnail_is_a_small_square_jpeg(squares: Squares, samples: dict[str,
 
 
 def test_each_is_made_once(squares: Squares, samples: dict[str, Sample], monkeypatch: pytest.MonkeyPatch) -> None:
-    thumbnails = Thumbnails(squares[1].records, samples)
+    thumbnails = Thumbnails(squares[1].outcomes, samples)
     first = thumbnails.uri(3)
     monkeypatch.setattr(Thumbnails, "_make", lambda *_: pytest.fail("made again"))
     assert thumbnails.uri(3) is first
 
 
 def test_no_more_bytes_are_embedded_than_allowed(squares: Squares, samples: dict[str, Sample]) -> None:
-    size = len(opened_bytes(Thumbnails(squares[1].records, samples).uri(0)))
-    thumbnails = Thumbnails(squares[1].records, samples, budget=4 * size)
+    size = len(opened_bytes(Thumbnails(squares[1].outcomes, samples).uri(0)))
+    thumbnails = Thumbnails(squares[1].outcomes, samples, budget=4 * size)
     uris = [thumbnails.uri(row) for row in range(20)]
     made = [uri for uri in uris if uri is not None]
     assert 1 <= len(made) < 8
@@ -54,31 +54,31 @@ def test_no_more_bytes_are_embedded_than_allowed(squares: Squares, samples: dict
 def test_a_file_that_is_not_the_evaluated_one_is_refused(
     squares: Squares, samples: dict[str, Sample], tmp_path: Path
 ) -> None:
-    records = squares[1].records
+    outcomes = squares[1].outcomes
     other = tmp_path / "other.jpg"
     Image.new("RGB", (9, 9)).save(other)
     broken = tmp_path / "gone.jpg"
     changed = samples | {
-        records.names[0]: Sample(other, records.names[0], 0, "test"),
-        records.names[1]: Sample(broken, records.names[1], 0, "test"),
+        outcomes.names[0]: Sample(other, outcomes.names[0], 0, "test"),
+        outcomes.names[1]: Sample(broken, outcomes.names[1], 0, "test"),
     }
-    del changed[records.names[2]]
-    thumbnails = Thumbnails(records, changed)
+    del changed[outcomes.names[2]]
+    thumbnails = Thumbnails(outcomes, changed)
     assert [thumbnails.uri(row) for row in range(3)] == [None, None, None]
     assert thumbnails.refused == 3
     assert thumbnails.uri(3) is not None
 
 
 def test_a_box_is_cropped_to(squares: Squares, samples: dict[str, Sample]) -> None:
-    records = squares[1].records
-    sample = samples[records.names[0]]
+    outcomes = squares[1].outcomes
+    sample = samples[outcomes.names[0]]
     boxed = Sample(sample.path, sample.name, 0, "test", box=(0, 0, 10, 10))
-    whole, part = (opened(Thumbnails(records, {sample.name: one}).uri(0)) for one in (sample, boxed))
+    whole, part = (opened(Thumbnails(outcomes, {sample.name: one}).uri(0)) for one in (sample, boxed))
     assert whole.tobytes() != part.tobytes()
 
 
 def test_without_images_there_is_nothing_to_show_and_nothing_refused(squares: Squares) -> None:
-    thumbnails = Thumbnails(squares[1].records, {})
+    thumbnails = Thumbnails(squares[1].outcomes, {})
     assert thumbnails.uri(0) is None
     assert (thumbnails.refused, bool(thumbnails)) == (0, False)
 
