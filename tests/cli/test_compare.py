@@ -27,8 +27,8 @@ def test_two_results_give_a_paired_test_and_every_change(fbn: Fbn, results: tupl
     assert document["top1_a"] == a.top1
     assert document["difference"] == pytest.approx(b.top1 - a.top1)
     changed = {change["name"] for change in document["fixed"] + document["broken"]}
-    right = zip(a.outcomes.names, a.outcomes.right, b.outcomes.right, strict=True)
-    assert changed == {name for name, one, other in right if one != other}
+    correct = zip(a.outcomes.names, a.outcomes.correct, b.outcomes.correct, strict=True)
+    assert changed == {name for name, in_a, in_b in correct if in_a != in_b}
     assert len(changed) == 8
     low, high = document["interval"]
     assert f"top-1 of 12 images: A {a.top1:.2%}, B {b.top1:.2%}" in done.out
@@ -74,7 +74,7 @@ def test_a_file_that_is_no_result_is_an_error(fbn: Fbn, results: tuple[Path, Pat
     (tmp_path / "x.json").write_text("{}")
     done = fbn("compare", "a.json", "x.json")
     assert done.code == 1
-    assert "x.json: expected a result of fbn evaluate --json" in done.err
+    assert "x.json: expected an evaluation from fbn evaluate --json" in done.err
 
 
 def test_images_that_only_one_result_has_are_said_to_be_left_out(

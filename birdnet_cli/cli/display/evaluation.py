@@ -71,7 +71,7 @@ def print_comparison(comparison: "Comparison", a: str, b: str) -> None:
     """Show both accuracies, the paired test, the classes that changed most and the images that changed."""
     one, n = comparison, comparison.n
     stdout.print(Text(_printable(f"A {a}\nB {b}")), soft_wrap=True)
-    stdout.print(f"top-1 of {n} images: A {one.right_a / n:.2%}, B {one.right_b / n:.2%}")
+    stdout.print(f"top-1 of {n} images: A {one.correct_a / n:.2%}, B {one.correct_b / n:.2%}")
     low, high = one.interval
     stdout.print(
         f"B - A = {100 * one.difference:+.2f} points, 95% interval {100 * low:+.2f} to {100 * high:+.2f} (Tango); "
@@ -93,7 +93,7 @@ def print_comparison(comparison: "Comparison", a: str, b: str) -> None:
         table = create_table("class", "images", "recall A", "recall B", "points", "95% interval", "fixed", "broken")
         for row in sorted(changed, key=lambda row: (-abs(row.difference), row.name))[:SHOWN]:
             table.add_row(
-                Text(_printable(row.name)), str(row.n), f"{row.right_a / row.n:.1%}", f"{row.right_b / row.n:.1%}",
+                Text(_printable(row.name)), str(row.n), f"{row.correct_a / row.n:.1%}", f"{row.correct_b / row.n:.1%}",
                 f"{100 * row.difference:+.1f}", f"{100 * row.interval.low:+.1f} to {100 * row.interval.high:+.1f}",
                 str(row.fixed), str(row.broken),
             )  # fmt: skip
@@ -110,8 +110,8 @@ def _print_changes(title: str, changes: Sequence["Change"]) -> None:
         table.add_row(
             Text(_printable(change.name)),
             Text(_printable(change.true)),
-            Text(f"{_printable(change.called_a)} {change.prob_a:.0%}"),
-            Text(f"{_printable(change.called_b)} {change.prob_b:.0%}"),
+            Text(f"{_printable(change.predicted_a)} {change.prob_a:.0%}"),
+            Text(f"{_printable(change.predicted_b)} {change.prob_b:.0%}"),
         )
     stdout.print(table)
     if len(changes) > SHOWN:

@@ -14,7 +14,7 @@ from torch import Tensor
 from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.data import ImageDataset, Sample, cut_batches, load_batches, open_dataset, read_image_file
 from birdnet_cli.core.errors import CacheError, DataError, ImageError
-from birdnet_cli.core.evaluation import Copy, Evaluation, OutcomeCollector, find_duplicates
+from birdnet_cli.core.evaluation import Copy, Evaluation, OutcomeCollector, find_split_overlap
 from birdnet_cli.core.model import Model
 from birdnet_cli.core.model.facts import describe_model
 from birdnet_cli.core.poolings import pooling_name
@@ -71,7 +71,7 @@ def evaluate(
         classes=model.classes,
         outcomes=outcomes,
         failed=tuple(failed),
-        duplicates=find_duplicates(outcomes, others),
+        duplicates=find_split_overlap(outcomes, others),
         data=source.name,
         split=split,
         model=describe_model(model),

@@ -1,4 +1,4 @@
-"""What a model said of every image of a split -> its figures with their intervals, gates, and comparisons."""
+"""A model's predictions for a labelled split -> metrics with confidence intervals, gates, and comparisons."""
 
 from birdnet_cli.core.evaluation.calibration_error import ReliabilityBin
 from birdnet_cli.core.evaluation.comparison import Change, ClassChange, Comparison, compare_evaluations
@@ -8,13 +8,13 @@ from birdnet_cli.core.evaluation.gates import Gate, Verdict, check_gates, parse_
 from birdnet_cli.core.evaluation.intervals import Estimate, Interval, wilson_interval
 from birdnet_cli.core.evaluation.json_file import describe_evaluation, read_evaluation, serialise_evaluation
 from birdnet_cli.core.evaluation.outcomes import OutcomeCollector, Outcomes
-from birdnet_cli.core.evaluation.per_class import ClassFigures, Confusion
-from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate, find_duplicates
+from birdnet_cli.core.evaluation.per_class import ClassEvaluation, Confusion
+from birdnet_cli.core.evaluation.split_overlap import Copy, Duplicate, find_split_overlap
 
 __all__ = [
     "Change",
     "ClassChange",
-    "ClassFigures",
+    "ClassEvaluation",
     "Comparison",
     "Confusion",
     "Copy",
@@ -31,7 +31,7 @@ __all__ = [
     "check_gates",
     "compare_evaluations",
     "describe_evaluation",
-    "find_duplicates",
+    "find_split_overlap",
     "parse_gates",
     "read_evaluation",
     "resolve_gates",

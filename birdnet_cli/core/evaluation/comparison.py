@@ -1,7 +1,7 @@
-"""Two evaluations of the same images -> which model is better, by how much, and what changed."""
+"""Two evaluations of the same images -> a paired comparison: difference, test, changes by image and class."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,30 +16,40 @@ from birdnet_cli.core.evaluation.paired_tests import mcnemar_p_value, paired_dif
 
 __all__ = ["Change", "ClassChange", "Comparison", "compare_evaluations"]
 
+# Keys of the JSON document -> their names in files of fbn 0.1.0.
+OLD_KEYS = {"correct_a": "right_a", "correct_b": "right_b", "predicted_a": "called_a", "predicted_b": "called_b"}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An image that the two models call differently; `prob_a` and `prob_b` are of what each of them called it."""
+    """An image that the models predict differently; `prob_a` and `prob_b` are the predictions' probabilities, 0..1."""
 
     name: str
     true: str
-    called_a: str
-    called_b: str
+    predicted_a: str
+    predicted_b: str
     prob_a: float
     prob_b: float
 
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """One class: its images, those that either model gets right, and the changes from A to B.
+    """The changes from model A to model B within one class.
 
-    `interval` is Tango's 95% interval of recall(B) - recall(A).
+    Attributes:
+        name: the class.
+        n: number of images of the class, at least 1.
+        correct_a: number of them that A predicts correctly.
+        correct_b: number of them that B predicts correctly.
+        fixed: number of images wrong in A and correct in B.
+        broken: number of images correct in A and wrong in B.
+        interval: Tango's 95% interval of recall(B) - recall(A).
     """
 
     name: str
     n: int
-    right_a: int
-    right_b: int
+    correct_a: int
+    correct_b: int
     fixed: int
     broken: int
     interval: Interval
@@ -47,7 +57,7 @@ class ClassChange:
     @property
     def difference(self) -> float:
         """recall(B) - recall(A)."""
-        return (self.right_b - self.right_a) / self.n
+        return (self.correct_b - self.correct_a) / self.n
 
 
 @dataclass(frozen=True)
@@ -55,22 +65,22 @@ class Comparison:
     """A paired comparison of model A with model B.
 
     Attributes:
-        n: images that both were measured on.
-        right_a: those that A gets right.
-        right_b: those that B gets right.
-        fixed: wrong in A, right in B, by falling confidence of B.
-        broken: right in A, wrong in B, by falling confidence of B.
-        otherwise_wrong: images that both get wrong, in different ways.
-        p_value: of McNemar's exact test.
+        n: number of images that both models were evaluated on.
+        correct_a: number of them that A predicts correctly.
+        correct_b: number of them that B predicts correctly.
+        fixed: images wrong in A and correct in B, by falling confidence of B.
+        broken: images correct in A and wrong in B, by falling confidence of B.
+        otherwise_wrong: number of images wrong in both, with different predictions.
+        p_value: two-sided p-value of McNemar's exact test, 0..1.
         interval: Tango's 95% interval of accuracy(B) - accuracy(A).
         per_class: the classes that have an image, by rising difference, then by name.
-        only_in_a: images that have no partner in B.
-        only_in_b: images that have no partner in A.
+        only_in_a: names of A's images that B was not evaluated on.
+        only_in_b: names of B's images that A was not evaluated on.
     """
 
     n: int
-    right_a: int
-    right_b: int
+    correct_a: int
+    correct_b: int
     fixed: tuple[Change, ...]
     broken: tuple[Change, ...]
     otherwise_wrong: int
@@ -83,21 +93,26 @@ class Comparison:
     @property
     def difference(self) -> float:
         """accuracy(B) - accuracy(A)."""
-        return (self.right_b - self.right_a) / self.n
+        return (self.correct_b - self.correct_a) / self.n
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as a JSON object."""
-        document = asdict(self) | {
-            "top1_a": self.right_a / self.n,
-            "top1_b": self.right_b / self.n,
+        """Return the comparison as a JSON object.
+
+        Counts and predictions also stand under the key names of fbn 0.1.0, so that programs which read those go on.
+        """
+        document = _add_old_keys(asdict(self)) | {
+            "top1_a": self.correct_a / self.n,
+            "top1_b": self.correct_b / self.n,
             "difference": self.difference,
             "methods": {
                 "p_value": "McNemar's test, exact binomial, two-sided",
                 "interval": "Tango's score interval of a paired difference, 95%",
             },
         }
+        for changes in ("fixed", "broken"):
+            document[changes] = [_add_old_keys(change) for change in document[changes]]
         document["per_class"] = {
-            row.name: {key: value for key, value in asdict(row).items() if key != "name"}
+            row.name: {key: value for key, value in _add_old_keys(asdict(row)).items() if key != "name"}
             | {"difference": row.difference}
             for row in self.per_class
         }
@@ -107,11 +122,11 @@ class Comparison:
 def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
     """Pair the images of two evaluations and compare the models on the pairs.
 
-    Two images are the same if their files have the same SHA-256 and their true class has the same name, wherever they
-    lie; copies of one file within an evaluation are paired in their order.
+    Two images are the same if their files have the same SHA-256 and their true class has the same name; paths do not
+    matter. Copies of a file within an evaluation are paired in their order.
 
     Raises:
-        DataError: they share no image.
+        DataError: the evaluations share no image.
     """
     rows_a, rows_b = _pair(a, b)
     if not len(rows_a):
@@ -119,24 +134,29 @@ def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
             f"the two evaluations share no image (same file, same class): {a.n} of {a.data} against {b.n} of {b.data}"
         )
     first, second = a.outcomes.select(rows_a), b.outcomes.select(rows_b)
-    fixed, broken = ~first.right & second.right, first.right & ~second.right
-    called_a, called_b = _called(a, first), _called(b, second)
+    fixed, broken = ~first.correct & second.correct, first.correct & ~second.correct
+    predicted_a, predicted_b = _predicted(a, first), _predicted(b, second)
     return Comparison(
         n=len(first),
-        right_a=int(first.right.sum()),
-        right_b=int(second.right.sum()),
-        fixed=_changes(a, first, second, called_a, called_b, fixed),
-        broken=_changes(a, first, second, called_a, called_b, broken),
-        otherwise_wrong=int((~first.right & ~second.right & (called_a != called_b)).sum()),
+        correct_a=int(first.correct.sum()),
+        correct_b=int(second.correct.sum()),
+        fixed=_changes(a, first, second, predicted_a, predicted_b, fixed),
+        broken=_changes(a, first, second, predicted_a, predicted_b, broken),
+        otherwise_wrong=int((~first.correct & ~second.correct & (predicted_a != predicted_b)).sum()),
         p_value=mcnemar_p_value(int(broken.sum()), int(fixed.sum())),
         interval=paired_difference_interval(int(broken.sum()), int(fixed.sum()), len(first)),
         per_class=_class_changes(a.classes, first, fixed, broken),
-        only_in_a=_left_over(a.outcomes, rows_a),
-        only_in_b=_left_over(b.outcomes, rows_b),
+        only_in_a=_unpaired(a.outcomes, rows_a),
+        only_in_b=_unpaired(b.outcomes, rows_b),
     )
 
 
+def _add_old_keys(row: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(row) | {old: row[new] for new, old in OLD_KEYS.items() if new in row}
+
+
 def _pair(a: Evaluation, b: Evaluation) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of A and of B that hold the same images. int64 [n], [n]."""
     waiting: defaultdict[tuple[bytes, str], list[int]] = defaultdict(list)
     for row, key in enumerate(_identities(b)):
         waiting[key].append(row)
@@ -153,8 +173,8 @@ def _identities(evaluation: Evaluation) -> Iterable[tuple[bytes, str]]:
         yield digest.tobytes(), evaluation.classes[label]
 
 
-def _called(evaluation: Evaluation, outcomes: Outcomes) -> NDArray[np.object_]:
-    """Return the names that images were called: the two models may order their classes differently. [n]."""
+def _predicted(evaluation: Evaluation, outcomes: Outcomes) -> NDArray[np.object_]:
+    """Return the predicted class names [n]: the two models may order their classes differently."""
     return np.array(evaluation.classes, object)[outcomes.top[:, 0]]
 
 
@@ -162,15 +182,15 @@ def _changes(
     a: Evaluation,
     first: Outcomes,
     second: Outcomes,
-    called_a: NDArray[np.object_],
-    called_b: NDArray[np.object_],
+    predicted_a: NDArray[np.object_],
+    predicted_b: NDArray[np.object_],
     mask: NDArray[np.bool_],
 ) -> tuple[Change, ...]:
     (rows,) = np.nonzero(mask)
     order = rows[np.argsort(-second.confidence[rows], kind="stable")]
     return tuple(
         Change(
-            first.names[row], a.classes[first.labels[row]], called_a[row], called_b[row],
+            first.names[row], a.classes[first.labels[row]], predicted_a[row], predicted_b[row],
             float(first.confidence[row]), float(second.confidence[row]),
         )
         for row in order.tolist()
@@ -183,17 +203,19 @@ def _class_changes(
     K = len(classes)
     counts = (
         np.bincount(first.labels, minlength=K),
-        np.bincount(first.labels[first.right], minlength=K),
+        np.bincount(first.labels[first.correct], minlength=K),
         np.bincount(first.labels[fixed], minlength=K),
         np.bincount(first.labels[broken], minlength=K),
     )
     rows = [
-        ClassChange(name, n, right, right + won - lost, won, lost, paired_difference_interval(lost, won, n))
-        for name, n, right, won, lost in zip(classes, *(column.tolist() for column in counts), strict=True)
+        ClassChange(
+            name, n, correct, correct + gained - lost, gained, lost, paired_difference_interval(lost, gained, n)
+        )
+        for name, n, correct, gained, lost in zip(classes, *(column.tolist() for column in counts), strict=True)
         if n
     ]
     return tuple(sorted(rows, key=lambda row: (row.difference, row.name)))
 
 
-def _left_over(outcomes: Outcomes, paired: NDArray[np.int64]) -> tuple[str, ...]:
+def _unpaired(outcomes: Outcomes, paired: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(outcomes.names[row] for row in np.setdiff1d(np.arange(len(outcomes)), paired).tolist())

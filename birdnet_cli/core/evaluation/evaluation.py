@@ -1,4 +1,4 @@
-"""What a model said of a labelled split, and every figure that follows from it."""
+"""One model's outcomes on a labelled split, and the metrics computed from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from birdnet_cli.core.evaluation.coverage import CoveragePoint, coverage_curve
 from birdnet_cli.core.evaluation.intervals import Estimate
 from birdnet_cli.core.evaluation.outcomes import Outcomes
 from birdnet_cli.core.evaluation.per_class import (
-    ClassFigures,
+    ClassEvaluation,
     Confusion,
     count_classes,
     macro_precision,
@@ -31,16 +31,16 @@ __all__ = ["Evaluation"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split; figures are computed from the outcomes when they are asked for.
+    """The evaluation of one model on one split; metrics are computed from the outcomes on first use.
 
     Attributes:
-        classes: the K class names in the order of the logits.
-        outcomes: what the model said of every image.
-        failed: the images that could not be read; they are no part of any figure.
-        duplicates: evaluated images whose file is in another split too.
+        classes: K class names in the order of the logits.
+        outcomes: the result of every image that could be read.
+        failed: `name: reason` of every image that could not be read; no metric counts these images.
+        duplicates: evaluated images whose file is also in another split.
         data: name of the data set or cache.
-        split: which split.
-        model: where the model comes from, for people and for reports.
+        split: `train`, `val` or `test`.
+        model: origin and parts of the model, as `describe_model` returns them.
     """
 
     classes: tuple[str, ...]
@@ -53,25 +53,25 @@ class Evaluation:
 
     @property
     def n(self) -> int:
-        """Images that the figures are of."""
+        """Number of images that the metrics are computed from."""
         return len(self.outcomes)
 
     @property
     def top1(self) -> float:
-        """The share of images whose most probable class is the true one."""
+        """Share of images whose most probable class is the true class, 0..1."""
         return self.estimates["top1"].value
 
     @property
     def top5(self) -> float:
-        """The share of images whose true class is among the five most probable ones."""
+        """Share of images whose true class is among the five most probable classes, 0..1."""
         return self.estimates["top5"].value
 
     @cached_property
     def estimates(self) -> Mapping[str, Estimate]:
-        """Every figure of the whole with its 95% interval, by the name that gates and JSON give it."""
+        """Metrics over all images with their 95% intervals, by the names used in gates and JSON."""
         outcomes = self.outcomes
         return {
-            "top1": Estimate.share(int(outcomes.right.sum()), self.n),
+            "top1": Estimate.share(int(outcomes.correct.sum()), self.n),
             "top5": Estimate.share(int(outcomes.in_top5.sum()), self.n),
             "macro_recall": macro_recall(self.per_class),
             "macro_precision": macro_precision(self.per_class),
@@ -80,28 +80,28 @@ class Evaluation:
         }
 
     @cached_property
-    def per_class(self) -> tuple[ClassFigures, ...]:
+    def per_class(self) -> tuple[ClassEvaluation, ...]:
         """Counts, recall and precision of each class."""
         return count_classes(self.outcomes, self.classes)
 
     @cached_property
     def confusions(self) -> tuple[Confusion, ...]:
-        """Which classes were taken for which others, by falling count."""
+        """Pairs of a true class and another, predicted class, by falling count."""
         return rank_confusions(self.outcomes, self.classes)
 
     @cached_property
     def reliability(self) -> tuple[ReliabilityBin, ...]:
-        """How often each confidence is right."""
+        """Accuracy against confidence, in 15 bins."""
         return reliability_bins(self.outcomes)
 
     @cached_property
     def coverage(self) -> tuple[CoveragePoint, ...]:
-        """Accuracy against the share of images that is answered."""
+        """Accuracy against the share of images answered."""
         return coverage_curve(self.outcomes)
 
     @cached_property
     def without_duplicates(self) -> "Evaluation":
-        """The same without the images whose file is in another split; itself where there is none."""
+        """This evaluation without the images whose file is also in another split; itself if no such image exists."""
         if not self.duplicates:
             return self
         known = {duplicate.name for duplicate in self.duplicates}

@@ -1,6 +1,6 @@
-"""`--fail-under` texts such as `top1=0.9,recall[Fox_Sparrow]=0.8,ece<=0.03` -> gates, and whether each one holds.
+"""`--fail-under` texts such as `top1=0.9,recall[Fox_Sparrow]=0.8,ece<=0.03` -> gates, and whether each gate holds.
 
-A gate tests the unfavourable limit of the 95% interval, not the figure: a lucky small sample does not pass.
+A gate tests the unfavourable limit of the 95% interval, not the value: a lucky small sample does not pass.
 """
 
 import math
@@ -15,9 +15,9 @@ from birdnet_cli.core.evaluation.intervals import Estimate
 
 __all__ = ["Gate", "Verdict", "check_gates", "parse_gates", "resolve_gates"]
 
-# Higher is better, except for those in LOWER.
 METRICS = ("top1", "top5", "macro_recall", "macro_precision", "ece", "nll")
 PER_CLASS = ("recall", "precision")
+# Metrics that are better when lower; all others are better when higher.
 LOWER = ("ece", "nll")
 EXPECTED = (
     "expected METRIC=VALUE, separated by commas, with METRIC one of top1, top5, macro_recall, macro_precision, "
@@ -32,12 +32,12 @@ NUMBER_OF_CLASS = re.compile(r"\d+\.")
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One condition.
+    """A condition on one metric.
 
     Attributes:
         metric: a name of `METRICS` or `PER_CLASS`.
-        class_name: the class, for the latter.
-        threshold: what the figure must reach, or must not exceed.
+        class_name: the class of a `PER_CLASS` metric; None for `METRICS`.
+        threshold: limit that the metric must reach, or must not exceed if lower is better.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class Gate:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the figure must not exceed the threshold."""
+        """Whether the metric must not exceed the threshold."""
         return self.metric in LOWER
 
     def __str__(self) -> str:
@@ -56,14 +56,14 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a gate; `estimate` is None where there is no image to measure it on."""
+    """A gate's result; `estimate` is None if there is no image to measure it on."""
 
     gate: Gate
     estimate: Estimate | None
     passed: bool
 
     def line(self) -> str:
-        """Return one line that says what was measured and which limit of its interval decided."""
+        """Return a line of text with the measured value and the limit of its interval that decided."""
         gate, estimate = self.gate, self.estimate
         verdict = "passed" if self.passed else "failed"
         if estimate is None:
@@ -93,7 +93,8 @@ def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
     """Read gates; class names are not looked up yet.
 
     Raises:
-        UsageError: a text that is no list of gates, an unknown metric, or a threshold out of range.
+        UsageError: a text is not a list of gates, or a threshold is out of range.
+        UnknownNameError: a metric does not exist; near matches are named.
     """
     return tuple(gate for text in texts for gate in _parse_text(text))
 
@@ -101,11 +102,11 @@ def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
 def resolve_gates(gates: Iterable[Gate], classes: Sequence[str]) -> tuple[Gate, ...]:
     """Return the gates with their classes' full names.
 
-    A class may be written without the number that CUB's names begin with (`Fox_Sparrow` for `113.Fox_Sparrow`), where
-    that names one class.
+    A class may be written without the number that CUB's names begin with (`Fox_Sparrow` for `113.Fox_Sparrow`), if
+    exactly one class matches.
 
     Raises:
-        UnknownNameError: a class that the model does not have; near matches are named.
+        UnknownNameError: the model does not have a gate's class; near matches are named.
     """
     resolved = []
     for gate in gates:
@@ -120,17 +121,20 @@ def resolve_gates(gates: Iterable[Gate], classes: Sequence[str]) -> tuple[Gate, 
 
 
 def check_gates(gates: Iterable[Gate], evaluation: Evaluation) -> tuple[Verdict, ...]:
-    """Test resolved gates; one whose class has no image, or that no image was called, fails."""
-    figures = {row.name: row for row in evaluation.per_class}
+    """Test resolved gates.
+
+    A recall gate whose class has no image fails, and so does a precision gate whose class was never predicted.
+    """
+    per_class = {row.name: row for row in evaluation.per_class}
     verdicts = []
     for gate in gates:
         estimate: Estimate | None
         if gate.class_name is None:
             estimate = evaluation.estimates[gate.metric] if evaluation.n else None
         else:
-            row = figures[gate.class_name]
-            whole = row.n if gate.metric == "recall" else row.called
-            estimate = Estimate.share(row.right, whole) if whole else None
+            row = per_class[gate.class_name]
+            whole = row.n if gate.metric == "recall" else row.predicted
+            estimate = Estimate.share(row.correct, whole) if whole else None
         verdicts.append(Verdict(gate, estimate, estimate is not None and _holds(gate, estimate)))
     return tuple(verdicts)
 

@@ -1,7 +1,7 @@
-"""An evaluation <-> one JSON document: figures first, for people and scripts, then one line per image.
+"""An evaluation <-> one JSON document: metrics first, for people and scripts, then one line per image.
 
-`top1`, `top5`, `n`, `per_class`, `confusions` and `failed` are plain; every `*_interval` is [low, high], null where a
-limit is unknown. `images` is all that reading needs: the figures follow from it.
+Every `*_interval` is [low, high], with null for an unknown limit. Reading takes `classes`, `images` and the lists of
+failed images and duplicates; the metrics are computed again.
 """
 
 import json
@@ -33,19 +33,22 @@ METHODS = {
 
 
 def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the figures as a JSON object, without the images."""
+    """Return the metrics as a JSON object, without the images."""
     return {
         "format": FORMAT,
         "data": evaluation.data,
         "split": evaluation.split,
-        **_headline(evaluation),
+        **_overall_metrics(evaluation),
         "per_class": {
             row.name: {
                 "n": row.n,
                 "recall": row.recall,
                 "precision": row.precision,
-                "called": row.called,
-                "right": row.right,
+                "predicted": row.predicted,
+                "correct": row.correct,
+                # The names of the two counts in files of fbn 0.1.0.
+                "called": row.predicted,
+                "right": row.correct,
                 "recall_interval": _limits(row.recall_interval),
                 "precision_interval": _limits(row.precision_interval),
             }
@@ -57,14 +60,14 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "failed": list(evaluation.failed),
         "reliability": [
             {
-                "low": one.low,
-                "high": one.high,
-                "n": one.n,
-                "confidence": one.confidence,
-                "accuracy": one.accuracy,
-                "accuracy_interval": _limits(wilson_interval(one.right, one.n) if one.n else None),
+                "low": bin.low,
+                "high": bin.high,
+                "n": bin.n,
+                "confidence": bin.confidence,
+                "accuracy": bin.accuracy,
+                "accuracy_interval": _limits(wilson_interval(bin.correct, bin.n) if bin.n else None),
             }
-            for one in evaluation.reliability
+            for bin in evaluation.reliability
         ],
         "coverage": [
             {
@@ -77,10 +80,10 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
             for point in evaluation.coverage
         ],
         "duplicates": [
-            {"name": one.name, "copies": [{"split": copy.split, "name": copy.name} for copy in one.copies]}
-            for one in evaluation.duplicates
+            {"name": image.name, "copies": [{"split": copy.split, "name": copy.name} for copy in image.copies]}
+            for image in evaluation.duplicates
         ],
-        "without_duplicates": _headline(evaluation.without_duplicates),
+        "without_duplicates": _overall_metrics(evaluation.without_duplicates),
         "methods": METHODS,
         "model": dict(evaluation.model),
     }
@@ -90,11 +93,11 @@ def serialise_evaluation(evaluation: Evaluation, **additions: Any) -> Iterator[s
     """Yield the document in pieces of text, ASCII only, that `read_evaluation` reads back; one line per image.
 
     Args:
-        evaluation: what to write.
-        additions: further keys beside the figures, such as `gates`.
+        evaluation: the evaluation to write.
+        additions: further keys beside the metrics, such as `gates`.
     """
-    figures = json.dumps(describe_evaluation(evaluation) | additions | {"classes": evaluation.classes}, indent=1)
-    yield figures.removesuffix("\n}") + ',\n "images": ['
+    metrics = json.dumps(describe_evaluation(evaluation) | additions | {"classes": evaluation.classes}, indent=1)
+    yield metrics.removesuffix("\n}") + ',\n "images": ['
     outcomes = evaluation.outcomes
     separator = "\n"
     rows = zip(
@@ -107,7 +110,7 @@ def serialise_evaluation(evaluation: Evaluation, **additions: Any) -> Iterator[s
             "sha256": digest.tobytes().hex(),
             "label": label,
             "top": top,
-            # The shortest text that gives the same float32 back.
+            # str gives the shortest text that reads back as the same float32.
             "probs": [float(str(prob)) for prob in probs],
             "loss": float(str(loss)),
         }
@@ -117,36 +120,40 @@ def serialise_evaluation(evaluation: Evaluation, **additions: Any) -> Iterator[s
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    """Read what `serialise_evaluation` wrote.
+    """Read a file that `serialise_evaluation` wrote.
 
     Raises:
-        DataError: no such file, not such a document, or one whose images do not fit its classes.
+        DataError: there is no such file, it is not such a document, or its images do not fit its classes.
         OSError: the file cannot be read.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; fbn evaluate --json writes one") from error
+        raise DataError(f"{path}: no such file; fbn evaluate --json FILE writes evaluations") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected a result of fbn evaluate --json, but it is not JSON: {error}") from error
+        raise DataError(
+            f"{path}: expected an evaluation from fbn evaluate --json, but it is not JSON: {error}"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise DataError(f"{path}: expected a result of fbn evaluate --json ({FORMAT}), found {found!r}")
+        raise DataError(f"{path}: expected an evaluation from fbn evaluate --json ({FORMAT}), found {found!r}")
     try:
         return Evaluation(
             classes=tuple(map(str, document["classes"])),
             outcomes=_read_outcomes(document["images"], len(document["classes"])),
             failed=tuple(map(str, document["failed"])),
             duplicates=tuple(
-                Duplicate(one["name"], tuple(Copy(copy["split"], copy["name"]) for copy in one["copies"]))
-                for one in document["duplicates"]
+                Duplicate(image["name"], tuple(Copy(copy["split"], copy["name"]) for copy in image["copies"]))
+                for image in document["duplicates"]
             ),
             data=str(document["data"]),
             split=str(document["split"]),
             model=dict(document["model"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: a damaged result of fbn evaluate: {type(error).__name__}: {error}") from error
+        raise DataError(
+            f"{path}: a damaged evaluation of fbn evaluate --json: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _read_outcomes(images: list[dict[str, Any]], K: int) -> Outcomes:
@@ -167,7 +174,7 @@ def _read_outcomes(images: list[dict[str, Any]], K: int) -> Outcomes:
     return outcomes
 
 
-def _headline(evaluation: Evaluation) -> dict[str, Any]:
+def _overall_metrics(evaluation: Evaluation) -> dict[str, Any]:
     estimates: Mapping[str, Estimate] = evaluation.estimates
     values: dict[str, Any] = {"n": evaluation.n}
     for name, estimate in estimates.items():

@@ -1,4 +1,7 @@
-"""What a model said of every image: logits [n, K], batch by batch -> columns of N rows, about 200 bytes each."""
+"""Probabilities [n, K] and labels [n], batch by batch -> the outcome of every image, in columns of N rows.
+
+An outcome takes about 200 bytes, so that an evaluation never holds all N x K probabilities.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,23 +15,23 @@ from torch import Tensor
 
 __all__ = ["KEPT", "OutcomeCollector", "Outcomes"]
 
-# Names that are kept per image.
+# Most probable classes kept per image.
 KEPT = 5
-# No probability is below this, so that no loss is infinite.
+# Probabilities are raised to at least this, so that no loss is infinite.
 LEAST = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """One row per image that could be read, in the order of the data.
+    """One outcome (row) per image that could be read, in the order of the data.
 
     Attributes:
         names: [N] paths relative to the data set's root.
         digests: uint8 [N, 32], SHA-256 of each file.
-        labels: int32 [N], the true classes.
-        top: int32 [N, k], the k = min(5, K) most probable classes, the most probable first.
-        probs: float32 [N, k], their probabilities.
-        losses: float32 [N], -log of the probability of the true class.
+        labels: int32 [N], index of the true class, 0..K-1.
+        top: int32 [N, k], indices of the k = min(5, K) most probable classes, the most probable (predicted) first.
+        probs: float32 [N, k], probabilities of `top`, 0..1.
+        losses: float32 [N], -log p(true class), in nats.
     """
 
     names: tuple[str, ...]
@@ -52,22 +55,22 @@ class Outcomes:
     __hash__ = None  # type: ignore[assignment]
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
-        """[N] whether the most probable class is the true one."""
+    def correct(self) -> NDArray[np.bool_]:
+        """bool [N]: the predicted class is the true class."""
         return np.asarray(self.top[:, 0] == self.labels)
 
     @cached_property
     def in_top5(self) -> NDArray[np.bool_]:
-        """[N] whether the true class is among the k most probable ones."""
+        """bool [N]: the true class is among the k most probable classes."""
         return np.asarray((self.top == self.labels[:, None]).any(axis=1))
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """[N] probability of the most probable class."""
+        """float32 [N]: probability of the predicted class, 0..1."""
         return self.probs[:, 0]
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Outcomes":
-        """Return some of the rows, by a mask [N] or by indices."""
+        """Return the outcomes at `rows`, a mask bool [N] or indices int64 [m]."""
         picked = np.arange(len(self))[rows]
         names = tuple(self.names[row] for row in picked.tolist())
         return Outcomes(
@@ -76,10 +79,10 @@ class Outcomes:
 
 
 class OutcomeCollector:
-    """Collects batches, so that no evaluation holds all logits.
+    """Collects the outcomes of batches.
 
     Args:
-        num_classes: K.
+        num_classes: number of classes, K.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -89,13 +92,13 @@ class OutcomeCollector:
         self._columns: list[tuple[NDArray[Any], ...]] = []
 
     def add(self, probabilities: Tensor, labels: Tensor, *, names: Sequence[str], digests: NDArray[np.uint8]) -> None:
-        """Take a batch.
+        """Add the outcomes of a batch.
 
         Args:
-            probabilities: float [n, K], rows sum to 1.
-            labels: int64 [n], the true classes.
-            names: n of them.
-            digests: uint8 [n, 32].
+            probabilities: float Tensor[n, K], each row sums to 1.
+            labels: int64 Tensor[n], indices of the true classes, 0..K-1.
+            names: n image names.
+            digests: uint8 [n, 32], SHA-256 of each file.
         """
         labels = labels.to(probabilities.device)
         values, indices = probabilities.topk(self._k, dim=1)  # [n, k]
@@ -106,7 +109,7 @@ class OutcomeCollector:
         self._digests.append(digests)
 
     def outcomes(self) -> Outcomes:
-        """Return everything collected so far."""
+        """Return the outcomes of all batches so far."""
         empty = (torch.empty(0), torch.empty(0, self._k), torch.empty(0, self._k), torch.empty(0))
         columns = list(zip(*self._columns, strict=True)) or [(column.numpy(),) for column in empty]
         labels, top, probs, losses = (np.concatenate(parts) for parts in columns)

@@ -1,6 +1,6 @@
-"""Two models on the same n images -> whether they differ by more than chance, and by how much.
+"""Counts of a paired comparison -> McNemar's p-value and Tango's interval of the difference of two accuracies.
 
-Only the images that one of them gets right and the other wrong say anything: `only_a` and `only_b` of them.
+Both depend on the images that exactly one of the models predicts correctly (`only_a`, `only_b`), and on n, all images.
 Sources: McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions, 1947 (in its exact,
 binomial form); Tango, Equivalence Test and Confidence Interval for the Difference in Proportions for the Paired-Sample
 Design, 1998.
@@ -21,8 +21,11 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     """Return the two-sided exact p-value of McNemar's test: 2 P(X <= min), X ~ Binomial(only_a + only_b, 1/2).
 
     Args:
-        only_a: images that A alone gets right.
-        only_b: images that B alone gets right.
+        only_a: number of images that A alone predicts correctly.
+        only_b: number of images that B alone predicts correctly.
+
+    Returns:
+        The p-value, 0..1; 1 if both counts are 0.
     """
     fewer, total = min(only_a, only_b), only_a + only_b
     k = np.arange(1, fewer + 1)
@@ -33,13 +36,16 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
 def paired_difference_interval(only_a: int, only_b: int, n: int) -> Interval:
     """Return Tango's 95% score interval of accuracy(B) - accuracy(A) = (only_b - only_a) / n.
 
-    It is Wilson's interval for pairs: the differences that a score test would not reject. It stays within [-1, 1], and
-    has a width even where the two never disagree.
+    It holds the differences that a score test does not reject (Wilson's interval for pairs). Its width is above 0 even
+    if the two models never disagree.
 
     Args:
-        only_a: images that A alone gets right.
-        only_b: images that B alone gets right.
-        n: all images; of none, the interval is (-1, 1).
+        only_a: number of images that A alone predicts correctly.
+        only_b: number of images that B alone predicts correctly.
+        n: number of all images, 0 or more.
+
+    Returns:
+        Limits within -1..1; (-1, 1) if n is 0.
     """
     if n == 0:
         return Interval(-1.0, 1.0)
@@ -62,9 +68,10 @@ def _solve(only_a: int, only_b: int, n: int, *, target: float, accepted: float, 
 
 
 def _score(only_a: int, only_b: int, n: int, difference: float) -> float:
-    """Return the score statistic of a difference: standard normal if it is the true one."""
+    """Return the score statistic of a difference; it is standard normal if this is the true difference."""
     excess = only_b - only_a - n * difference
-    # The most likely share q of images that A alone gets right, if B's share is q + difference: 2 n q^2 + s q + t = 0.
+    # q is the most likely share of images that A alone predicts correctly, given that B's share is q + difference.
+    # It solves 2 n q^2 + s q + t = 0.
     s = (2 * n + only_a - only_b) * difference - only_a - only_b
     t = -only_a * difference * (1 - difference)
     q = (math.sqrt(max(0.0, s * s - 8 * n * t)) - s) / (4 * n)

@@ -1,4 +1,4 @@
-"""Labels and calls [N] -> recall and precision of every class, their means over classes, and confusions by count."""
+"""Outcomes of N images -> recall and precision of every class, their means over classes, and confusions by count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,82 +8,82 @@ import numpy as np
 from birdnet_cli.core.evaluation.intervals import Estimate, Interval, mean_share_interval, wilson_interval
 from birdnet_cli.core.evaluation.outcomes import Outcomes
 
-__all__ = ["ClassFigures", "Confusion", "count_classes", "macro_precision", "macro_recall", "rank_confusions"]
+__all__ = ["ClassEvaluation", "Confusion", "count_classes", "macro_precision", "macro_recall", "rank_confusions"]
 
 
 @dataclass(frozen=True, slots=True)
-class ClassFigures:
-    """One class.
+class ClassEvaluation:
+    """Counts, recall and precision of one class.
 
-    A share over zero images is None: it is not a number, and 0 would be a claim.
+    A share of zero images is None, because 0 would be a measured value.
 
     Attributes:
         name: the class.
-        n: images of it.
-        called: images that were called it.
-        right: images of it that were called it.
+        n: number of images of the class.
+        predicted: number of images predicted as the class.
+        correct: number of images of the class that were predicted as it.
     """
 
     name: str
     n: int
-    called: int
-    right: int
+    predicted: int
+    correct: int
 
     @property
     def recall(self) -> float | None:
-        """The share of its images that were called it."""
-        return self.right / self.n if self.n else None
+        """Share of the class's images that were predicted as it, 0..1."""
+        return self.correct / self.n if self.n else None
 
     @property
     def precision(self) -> float | None:
-        """The share of the images called it that are of it."""
-        return self.right / self.called if self.called else None
+        """Share of the images predicted as the class that belong to it, 0..1."""
+        return self.correct / self.predicted if self.predicted else None
 
     @property
     def recall_interval(self) -> Interval | None:
         """Wilson's 95% interval of `recall`."""
-        return wilson_interval(self.right, self.n) if self.n else None
+        return wilson_interval(self.correct, self.n) if self.n else None
 
     @property
     def precision_interval(self) -> Interval | None:
-        """Wilson's 95% interval of `precision`, given how many images were called it."""
-        return wilson_interval(self.right, self.called) if self.called else None
+        """Wilson's 95% interval of `precision`, with the number of predictions treated as fixed."""
+        return wilson_interval(self.correct, self.predicted) if self.predicted else None
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often images of `true` were called `predicted`."""
+    """The number of images of class `true` that were predicted as class `predicted`."""
 
     true: str
     predicted: str
     count: int
 
 
-def count_classes(outcomes: Outcomes, classes: Sequence[str]) -> tuple[ClassFigures, ...]:
-    """Return one row per class, in their order."""
+def count_classes(outcomes: Outcomes, classes: Sequence[str]) -> tuple[ClassEvaluation, ...]:
+    """Return the evaluation of each class, in the order of `classes`."""
     K = len(classes)
     counts = (
         np.bincount(outcomes.labels, minlength=K),
         np.bincount(outcomes.top[:, 0], minlength=K),
-        np.bincount(outcomes.labels[outcomes.right], minlength=K),
+        np.bincount(outcomes.labels[outcomes.correct], minlength=K),
     )
     rows = zip(classes, *(column.tolist() for column in counts), strict=True)
-    return tuple(ClassFigures(name, n, called, right) for name, n, called, right in rows)
+    return tuple(ClassEvaluation(name, n, predicted, correct) for name, n, predicted, correct in rows)
 
 
-def macro_recall(figures: Sequence[ClassFigures]) -> Estimate:
-    """Return the mean recall of the classes that have an image; classes weigh alike, however rare."""
-    return _mean_share([(row.right, row.n) for row in figures if row.n])
+def macro_recall(per_class: Sequence[ClassEvaluation]) -> Estimate:
+    """Return the unweighted mean recall of the classes that have an image."""
+    return _mean_share([(row.correct, row.n) for row in per_class if row.n])
 
 
-def macro_precision(figures: Sequence[ClassFigures]) -> Estimate:
-    """Return the mean precision of the classes that were called at least once."""
-    return _mean_share([(row.right, row.called) for row in figures if row.called])
+def macro_precision(per_class: Sequence[ClassEvaluation]) -> Estimate:
+    """Return the unweighted mean precision of the classes that were predicted at least once."""
+    return _mean_share([(row.correct, row.predicted) for row in per_class if row.predicted])
 
 
 def rank_confusions(outcomes: Outcomes, classes: Sequence[str]) -> tuple[Confusion, ...]:
-    """Return the pairs that occurred, by falling count, then by name. Memory is that of the mistakes, never K x K."""
-    wrong = ~outcomes.right
+    """Return the pairs that occurred, by falling count, then by name. Memory grows with the mistakes, not with K^2."""
+    wrong = ~outcomes.correct
     pairs = outcomes.labels[wrong].astype(np.int64) * len(classes) + outcomes.top[wrong, 0]
     codes, counts = np.unique(pairs, return_counts=True)
     rows = [
@@ -94,9 +94,10 @@ def rank_confusions(outcomes: Outcomes, classes: Sequence[str]) -> tuple[Confusi
 
 
 def _mean_share(shares: Sequence[tuple[int, int]]) -> Estimate:
-    """Return the mean of shares given as (part, whole), each of at least one image; of none, 0 and what that says.
+    """Return the mean of shares given as (part, whole), whole >= 1; 0 with the interval (0, 1) without a share.
 
-    Recalls of different classes are independent; precisions are taken as if they were, given the calls.
+    Recalls of different classes are independent. Precisions are treated as independent, with the number of predictions
+    of each class fixed.
     """
     if not shares:
         return Estimate(0.0, Interval(0.0, 1.0))

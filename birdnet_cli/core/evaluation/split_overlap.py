@@ -1,16 +1,16 @@
-"""Files that are in the evaluated split and in another one too, by the SHA-256 of their bytes."""
+"""Find evaluated images whose file is also in another split, by the SHA-256 of the bytes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from birdnet_cli.core.evaluation.outcomes import Outcomes
 
-__all__ = ["Copy", "Duplicate", "find_duplicates"]
+__all__ = ["Copy", "Duplicate", "find_split_overlap"]
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The same file elsewhere: which split, and its name there."""
+    """A copy of an evaluated image's file: the other split, and the image's name there."""
 
     split: str
     name: str
@@ -18,18 +18,18 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An evaluated image whose file is also in another split: a model may have learnt it by heart."""
+    """An evaluated image whose file is also in another split, so that the model may have been trained on it."""
 
     name: str
     copies: tuple[Copy, ...]
 
 
-def find_duplicates(outcomes: Outcomes, others: Iterable[tuple[bytes, Copy]]) -> tuple[Duplicate, ...]:
-    """Return the evaluated images whose digest is among those of other splits, in the order of the outcomes.
+def find_split_overlap(outcomes: Outcomes, others: Iterable[tuple[bytes, Copy]]) -> tuple[Duplicate, ...]:
+    """Return the evaluated images whose digest also occurs in other splits, in the order of the outcomes.
 
     Args:
         outcomes: the evaluated images.
-        others: digest and place of every image of the other splits, failed ones left out.
+        others: SHA-256 digest (32 bytes) and place of every readable image of the other splits.
     """
     evaluated = {digest.tobytes() for digest in outcomes.digests}
     places: dict[bytes, list[Copy]] = {}

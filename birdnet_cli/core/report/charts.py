@@ -102,7 +102,7 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> ReliabilityChart:
     for one in bins:
         if one.accuracy is None or one.confidence is None:
             continue
-        low, high = wilson_interval(one.right, one.n)
+        low, high = wilson_interval(one.correct, one.n)
         bar = max(1.0, depth * one.n / most)
         dots.append(
             Dot(

@@ -27,11 +27,11 @@ class Cell:
     x: float
     y: float
     true: int
-    called: int
+    predicted: int
     count: int
     of: int
     strength: float
-    hit: bool
+    correct: bool
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,20 @@ def draw_matrix(evaluation: Evaluation, names: tuple[str, ...]) -> Matrix:
     font = min(12.0, size * 0.9)
     label = min(LONGEST, max((len(names[one]) for one in classes), default=0)) * PER_CHARACTER * font + 10
     figures = evaluation.per_class
-    hits = {(one, one): figures[one].right for one in classes if figures[one].right}
+    correct = {(one, one): figures[one].correct for one in classes if figures[one].correct}
     cells = tuple(
         Cell(
-            round(label + place[called] * size, 2),
+            round(label + place[predicted] * size, 2),
             round(label + place[true] * size, 2),
             true,
-            called,
+            predicted,
             count,
             figures[true].n,
             round((count / figures[true].n) ** 0.5, 3),
-            true == called,
+            true == predicted,
         )
-        for (true, called), count in (hits | pairs).items()
-        if true in place and called in place
+        for (true, predicted), count in (correct | pairs).items()
+        if true in place and predicted in place
     )
     side = round(len(classes) * size, 2)
     return Matrix(
@@ -114,8 +114,8 @@ def draw_matrix(evaluation: Evaluation, names: tuple[str, ...]) -> Matrix:
 
 def _most_confused(pairs: dict[tuple[int, int], int]) -> tuple[int, ...]:
     mistakes: Counter[int] = Counter()
-    for (true, called), count in pairs.items():
+    for (true, predicted), count in pairs.items():
         mistakes[true] += count
-        mistakes[called] += count
+        mistakes[predicted] += count
     ranked = sorted(mistakes, key=lambda label: (-mistakes[label], label))
     return tuple(sorted(ranked[:DRAWN_OF_MORE]))

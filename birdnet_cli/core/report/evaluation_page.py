@@ -6,7 +6,7 @@ from pathlib import Path
 
 from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
-from birdnet_cli.core.evaluation import ClassFigures, Evaluation, widest_coverage
+from birdnet_cli.core.evaluation import ClassEvaluation, Evaluation, widest_coverage
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.report.charts import draw_coverage, draw_reliability
 from birdnet_cli.core.report.class_names import readable_names
@@ -85,10 +85,10 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
             policy=page_policy(style, script),
             made=made,
             rows=_by_recall(evaluation, names),
-            often_called=_often_called(evaluation, names),
+            often_predicted=_often_predicted(evaluation, names),
             pairs=confused_pairs(evaluation, thumbnails),
             mistakes=surest_mistakes(evaluation, thumbnails),
-            mistakes_in_all=evaluation.n - int(evaluation.outcomes.right.sum()),
+            mistakes_in_all=evaluation.n - int(evaluation.outcomes.correct.sum()),
             with_thumbnails=bool(thumbnails),
             matrix=draw_matrix(evaluation, names),
             reliability=draw_reliability(evaluation.reliability),
@@ -100,13 +100,13 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
     )
 
 
-def _by_recall(evaluation: Evaluation, names: tuple[str, ...]) -> list[tuple[ClassFigures, str]]:
+def _by_recall(evaluation: Evaluation, names: tuple[str, ...]) -> list[tuple[ClassEvaluation, str]]:
     """Return the classes and how they are shown, the lowest recall first and those without an image last."""
     rows = list(zip(evaluation.per_class, names, strict=True))
     return sorted(rows, key=lambda row: (row[0].recall is None, row[0].recall or 0.0, row[1]))
 
 
-def _often_called(evaluation: Evaluation, names: tuple[str, ...]) -> Mapping[str, tuple[str, int]]:
+def _often_predicted(evaluation: Evaluation, names: tuple[str, ...]) -> Mapping[str, tuple[str, int]]:
     """Return, per class that has mistakes, what it was taken for most often, and how often."""
     readable = dict(zip(evaluation.classes, names, strict=True))
     most: dict[str, tuple[str, int]] = {}

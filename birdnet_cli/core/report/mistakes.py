@@ -20,7 +20,7 @@ class Mistake:
 
     name: str
     true: int
-    called: int
+    predicted: int
     probability: float
     thumbnail: str | None
 
@@ -31,16 +31,16 @@ class Pair:
 
     Attributes:
         true: index of the class.
-        called: index of the other one.
-        count: images of `true` called `called`.
+        predicted: index of the other one.
+        count: images of `true` predicted `predicted`.
         of: images of `true`.
-        reverse: images of `called` called `true`.
+        reverse: images of `predicted` predicted `true`.
         confused: the surest of the `count` images.
-        reference: the surest images of `called` that were called so, to compare with.
+        reference: the surest images of `predicted` that were predicted so, to compare with.
     """
 
     true: int
-    called: int
+    predicted: int
     count: int
     of: int
     reverse: int
@@ -56,28 +56,28 @@ def confused_pairs(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Pair
     return tuple(
         Pair(
             true,
-            called,
+            predicted,
             count,
             figures[true].n,
-            counts.get((called, true), 0),
-            _surest(evaluation, thumbnails, true, called),
-            _surest(evaluation, thumbnails, called, called),
+            counts.get((predicted, true), 0),
+            _surest(evaluation, thumbnails, true, predicted),
+            _surest(evaluation, thumbnails, predicted, predicted),
         )
-        for (true, called), count in list(counts.items())[:PAIRS]
+        for (true, predicted), count in list(counts.items())[:PAIRS]
     )
 
 
 def surest_mistakes(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Mistake, ...]:
     """Return the 24 wrong calls of the highest probability, the surest first."""
     outcomes = evaluation.outcomes
-    (wrong,) = np.nonzero(~outcomes.right)
+    (wrong,) = np.nonzero(~outcomes.correct)
     order = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][:SUREST]
     return tuple(_mistake(evaluation, thumbnails, row) for row in order.tolist())
 
 
-def _surest(evaluation: Evaluation, thumbnails: Thumbnails, true: int, called: int) -> tuple[Mistake, ...]:
+def _surest(evaluation: Evaluation, thumbnails: Thumbnails, true: int, predicted: int) -> tuple[Mistake, ...]:
     outcomes = evaluation.outcomes
-    (rows,) = np.nonzero((outcomes.labels == true) & (outcomes.top[:, 0] == called))
+    (rows,) = np.nonzero((outcomes.labels == true) & (outcomes.top[:, 0] == predicted))
     order = rows[np.argsort(-outcomes.confidence[rows], kind="stable")][:PER_SIDE]
     return tuple(_mistake(evaluation, thumbnails, row) for row in order.tolist())
 

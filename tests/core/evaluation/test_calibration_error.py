@@ -19,15 +19,15 @@ from tests.core.evaluation.simulated import digests_of, evaluation_of, simulate
 CLASSES = tuple("abcd")
 
 
-def drawn(confidence: np.ndarray, right: np.ndarray) -> Outcomes:
-    """Outcomes of given confidences and hits; everything else is made up."""
+def drawn(confidence: np.ndarray, correct: np.ndarray) -> Outcomes:
+    """Return outcomes of given confidences and correctness; the other columns are made up."""
     n = len(confidence)
-    called = np.where(right, 0, 1)
+    predicted = np.where(correct, 0, 1)
     return Outcomes(
         names=tuple(map(str, range(n))),
         digests=np.zeros((n, 32), np.uint8),
         labels=np.zeros(n, np.int32),
-        top=np.stack([called, 1 - called], axis=1).astype(np.int32),
+        top=np.stack([predicted, 1 - predicted], axis=1).astype(np.int32),
         probs=np.stack([confidence, 1 - confidence], axis=1).astype(np.float32),
         losses=np.zeros(n, np.float32),
     )
@@ -38,15 +38,15 @@ def test_confidences_on_either_side_of_an_edge_are_in_different_bins() -> None:
     edge = np.float32(0.4)
     below = np.nextafter(edge, np.float32(0))
     bins = reliability_bins(drawn(np.array([below, edge, 1.0]), np.array([True, False, True])))
-    assert [one.n for one in bins] == [0] * 5 + [1, 1] + [0] * 7 + [1]
+    assert [bin.n for bin in bins] == [0] * 5 + [1, 1] + [0] * 7 + [1]
     assert (bins[5].low, bins[5].high) == pytest.approx((5 / 15, 6 / 15))
 
 
-def test_bins_count_images_hits_and_the_mean_confidence() -> None:
+def test_bins_hold_images_correct_predictions_and_the_mean_confidence() -> None:
     evaluation = evaluation_of(CLASSES, [(0, 0, 0.81), (0, 1, 0.85), (2, 2, 0.86), (3, 3, 0.5)])
     bins = reliability_bins(evaluation.outcomes)
     assert len(bins) == BINS == 15
-    assert (bins[12].n, bins[12].right) == (3, 2)
+    assert (bins[12].n, bins[12].correct) == (3, 2)
     assert bins[12].confidence == pytest.approx((0.81 + 0.85 + 0.86) / 3)
     assert bins[12].accuracy == pytest.approx(2 / 3)
     assert (bins[0].n, bins[0].confidence, bins[0].accuracy) == (0, None, None)
@@ -57,28 +57,28 @@ def test_the_calibration_error_is_the_weighted_gap_summed_over_a_plain_loop() ->
     total = 0.0
     for m in range(15):
         inside = [
-            (float(confidence), bool(right))
-            for confidence, right in zip(outcomes.confidence, outcomes.right, strict=True)
+            (float(confidence), bool(correct))
+            for confidence, correct in zip(outcomes.confidence, outcomes.correct, strict=True)
             if m / 15 < float(confidence) <= (m + 1) / 15
         ]
         if inside:
-            accuracy = sum(right for _, right in inside) / len(inside)
-            confidence = sum(one for one, _ in inside) / len(inside)
+            accuracy = sum(correct for _, correct in inside) / len(inside)
+            confidence = sum(value for value, _ in inside) / len(inside)
             total += len(inside) / 700 * abs(accuracy - confidence)
     assert expected_calibration_error(reliability_bins(outcomes)).value == pytest.approx(total, rel=1e-9)
 
 
-def test_sure_and_always_wrong_is_an_error_of_one() -> None:
+def test_always_sure_and_always_wrong_is_an_error_of_1() -> None:
     outcomes = drawn(np.ones(40), np.zeros(40, bool))
     assert expected_calibration_error(reliability_bins(outcomes)).value == 1.0
 
 
-def test_of_no_image_the_error_may_be_anything() -> None:
+def test_the_error_without_an_image_has_the_interval_from_0_to_1() -> None:
     estimate = expected_calibration_error(reliability_bins(drawn(np.empty(0), np.empty(0, bool))))
     assert estimate.interval == (0.0, 1.0)
 
 
-def test_three_right_calls_do_not_prove_calibration() -> None:
+def test_three_correct_predictions_do_not_prove_calibration() -> None:
     estimate = expected_calibration_error(reliability_bins(drawn(np.full(3, 0.99), np.ones(3, bool))))
     assert estimate.value == pytest.approx(0.01, abs=1e-6)
     assert estimate.interval.high > 0.3

@@ -19,7 +19,7 @@ def test_points_rise_to_full_coverage_at_the_plain_accuracy() -> None:
     assert [point.threshold for point in curve] == pytest.approx([0.9, 0.8, 0.7, 0.6])
 
 
-def test_images_of_one_confidence_are_answered_together() -> None:
+def test_images_of_the_same_confidence_are_answered_together() -> None:
     for point in coverage_curve(HALF_SURE):
         assert point.n == (HALF_SURE.confidence >= np.float32(point.threshold)).sum()
 
@@ -35,15 +35,15 @@ def test_many_images_make_a_hundred_points_evenly_spaced() -> None:
     assert np.diff([point.coverage for point in curve]) == pytest.approx(np.full(99, 0.01), abs=1e-3)
     order = np.argsort(-outcomes.confidence, kind="stable")
     for point in curve[::10]:
-        assert point.accuracy == pytest.approx(outcomes.right[order][: point.n].mean())
+        assert point.accuracy == pytest.approx(outcomes.correct[order][: point.n].mean())
 
 
-def test_one_confidence_for_all_is_one_point() -> None:
+def test_images_of_a_single_confidence_make_a_single_point() -> None:
     (point,) = coverage_curve(evaluation_of(CLASSES, [(0, 0, 0.5)] * 7 + [(1, 0, 0.5)] * 3).outcomes)
-    assert (point.n, point.right, point.coverage) == (10, 7, 1.0)
+    assert (point.n, point.correct, point.coverage) == (10, 7, 1.0)
 
 
-def test_no_image_is_no_point() -> None:
+def test_without_an_image_there_is_no_point() -> None:
     assert coverage_curve(HALF_SURE.select(np.zeros(5, bool))) == ()
     assert widest_coverage(HALF_SURE.select(np.zeros(5, bool)), 0.5) is None
 

@@ -1,4 +1,4 @@
-"""The figures of a whole evaluation."""
+"""The metrics of a whole evaluation."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ BIRDS = evaluation_of(
 )  # fmt: skip
 
 
-def test_top1_is_the_share_of_right_calls_over_all_batches() -> None:
+def test_top1_is_the_share_of_correct_predictions() -> None:
     assert BIRDS.n == 7
     assert BIRDS.top1 == pytest.approx(3 / 7)
     assert BIRDS.estimates["top1"].interval == wilson_interval(3, 7)
@@ -32,7 +32,7 @@ def test_top5_of_fewer_than_five_classes_holds_them_all() -> None:
     assert BIRDS.top5 == 1.0
 
 
-def test_nothing_evaluated_is_zero_and_not_a_division_by_zero() -> None:
+def test_metrics_without_an_image_are_0() -> None:
     nothing = Evaluation(CLASSES, OutcomeCollector(3).outcomes())
     assert (nothing.n, nothing.top1, nothing.top5, nothing.confusions) == (0, 0.0, 0.0, ())
     assert nothing.coverage == ()
@@ -46,8 +46,8 @@ def test_failed_images_are_listed_and_not_counted() -> None:
 
 
 def test_the_size_of_batches_does_not_matter() -> None:
-    one, other = (simulate(classes=CLASSES, n=100, batch=batch) for batch in (7, 100))
-    assert one == other
+    small, large = (simulate(classes=CLASSES, n=100, batch=batch) for batch in (7, 100))
+    assert small == large
 
 
 def test_evaluations_differ_if_one_probability_does() -> None:

@@ -8,9 +8,9 @@ from birdnet_cli.core.evaluation.intervals import wilson_interval
 from tests.core.evaluation.simulated import evaluation_of
 
 CLASSES = ("001.Fox_Sparrow", "002.Song_Sparrow", "kiwi")
-# Fox Sparrow: 45 of 50 right; Song Sparrow: 10 of 10; two calls of kiwi, no image of it.
-CALLS = [(0, 0, 0.9)] * 45 + [(0, 1, 0.6)] * 3 + [(0, 2, 0.6)] * 2 + [(1, 1, 0.9)] * 10
-SPARROWS = evaluation_of(CLASSES, CALLS)
+# Fox Sparrow: 45 of 50 correct; Song Sparrow: 10 of 10; two predictions of kiwi, no image of it.
+PREDICTIONS = [(0, 0, 0.9)] * 45 + [(0, 1, 0.6)] * 3 + [(0, 2, 0.6)] * 2 + [(1, 1, 0.9)] * 10
+SPARROWS = evaluation_of(CLASSES, PREDICTIONS)
 
 
 def verdict_of(text: str) -> Verdict:
@@ -72,7 +72,7 @@ def test_a_class_may_be_named_without_its_number() -> None:
     assert resolve_gates([gate], CLASSES) == (gate,)
 
 
-def test_a_name_that_is_there_as_it_stands_is_that_class() -> None:
+def test_a_full_class_name_wins_over_a_name_without_its_number() -> None:
     (gate,) = resolve_gates(parse_gates(["recall[kiwi]=0.8"]), ("1.kiwi", "kiwi"))
     assert gate.class_name == "kiwi"
 
@@ -85,7 +85,7 @@ def test_an_unknown_or_ambiguous_class_is_an_error_with_near_matches(classes: tu
         resolve_gates(parse_gates(["recall[Fox_Sparow]=0.8"]), classes)
 
 
-def test_the_lower_limit_decides_and_not_the_figure() -> None:
+def test_the_lower_limit_decides_and_not_the_value() -> None:
     low = wilson_interval(45, 50).low
     assert 0.78 < low < 0.9
     assert verdict_of("recall[Fox_Sparrow]=0.78").passed
@@ -103,20 +103,20 @@ def test_the_upper_limit_decides_where_lower_is_better() -> None:
     assert verdict_of(f"ece<={estimate.interval.high + 1e-9}").passed
 
 
-def test_precision_is_over_the_calls() -> None:
+def test_precision_is_the_share_of_the_predictions_of_a_class() -> None:
     (verdict,) = check_gates([Gate("precision", "002.Song_Sparrow", 0.5)], SPARROWS)
     assert verdict.estimate is not None
     assert (verdict.estimate.part, verdict.estimate.whole) == (10, 13)
 
 
-def test_what_has_no_image_cannot_pass() -> None:
+def test_the_recall_of_a_class_without_an_image_cannot_pass() -> None:
     verdict = verdict_of("recall[kiwi]=0")
     assert not verdict.passed
     assert verdict.line() == "gate failed: recall[kiwi]>=0: no image to measure it on"
     assert verdict.to_json() == {"gate": "recall[kiwi]>=0", "value": None, "interval": None, "passed": False}
 
 
-def test_the_line_says_what_was_measured_and_which_limit_decided() -> None:
+def test_the_line_holds_the_value_and_the_limit_that_decided() -> None:
     low, high = wilson_interval(45, 50)
     assert verdict_of("recall[Fox_Sparrow]=0.85").line() == (
         f"gate failed: recall[001.Fox_Sparrow]>=0.85: measured 0.9000 (45 of 50), "
@@ -128,7 +128,7 @@ def test_the_line_says_what_was_measured_and_which_limit_decided() -> None:
     assert verdict_of("nll<=100").line().startswith("gate passed: nll<=100: measured")
 
 
-def test_json_holds_the_figure_and_its_interval() -> None:
+def test_json_holds_the_value_and_its_interval() -> None:
     document = verdict_of("top1=0.5").to_json()
     assert document["value"] == pytest.approx(55 / 60)
     assert document["interval"] == list(wilson_interval(55, 60))

@@ -38,13 +38,13 @@ def test_at_a_limit_of_wilson_the_score_test_is_at_its_threshold(part: int, whol
         assert (part - whole * limit) ** 2 == pytest.approx(Z**2 * whole * limit * (1 - limit), rel=1e-9)
 
 
-def test_wilson_at_the_ends_is_exactly_0_and_1_but_never_a_point() -> None:
+def test_wilson_of_none_or_all_ends_at_exactly_0_or_1_and_has_some_width() -> None:
     assert wilson_interval(0, 7).low == 0.0
     assert wilson_interval(7, 7).high == 1.0
     assert wilson_interval(7, 7).low < 0.7
 
 
-def test_nothing_is_known_of_no_image() -> None:
+def test_wilson_of_no_image_is_0_to_1() -> None:
     assert wilson_interval(0, 0) == Interval(0.0, 1.0)
 
 
@@ -60,7 +60,7 @@ def test_the_mean_of_equally_large_classes_has_the_interval_of_all_their_images(
 
 def test_a_small_class_makes_the_interval_of_the_mean_wide() -> None:
     assert mean_share_interval(np.array([50, 50]), np.array([50, 50])) == pytest.approx(wilson_interval(100, 100))
-    # A mean of two is worth 4 / (1 / 90 + 1 / 10) = 36 images.
+    # The effective number of images is 4 / (1 / 90 + 1 / 10) = 36.
     assert mean_share_interval(np.array([90, 10]), np.array([90, 10])) == pytest.approx(wilson_interval(36, 36))
 
 
@@ -71,7 +71,7 @@ def test_a_spread_in_the_small_class_counts_for_more_than_its_share() -> None:
     assert mean_share_interval(part, whole) == pytest.approx(expected, abs=1e-12)
 
 
-def test_all_right_is_no_certainty_for_a_mean_either() -> None:
+def test_a_mean_of_shares_of_1_has_an_interval_of_some_width() -> None:
     low, high = mean_share_interval(np.array([3, 3]), np.array([3, 3]))
     assert (low, high) == pytest.approx(wilson_interval(6, 6))
 
@@ -106,11 +106,11 @@ def test_a_mean_has_scipys_normal_interval() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_the_mean_of_fewer_than_two_values_may_be_anything(n: int) -> None:
+def test_the_interval_of_fewer_than_two_values_is_unbounded(n: int) -> None:
     assert mean_interval(np.ones(n)) == (-math.inf, math.inf)
 
 
-def test_the_deviation_of_a_share_is_never_zero_and_in_the_end_the_usual_one() -> None:
+def test_the_standard_error_of_a_share_is_above_0_and_approaches_the_usual_formula() -> None:
     assert share_deviations(np.array([3.0]), np.array([3.0]))[0] > 0.1
     large = share_deviations(np.array([200_000.0]), np.array([1_000_000.0]))[0]
     assert large == pytest.approx(math.sqrt(0.2 * 0.8 / 1_000_000), rel=1e-4)

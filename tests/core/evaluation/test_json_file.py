@@ -1,4 +1,4 @@
-"""An evaluation as JSON, there and back, and what is no evaluation."""
+"""An evaluation written as JSON and read back; other and damaged files are refused."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def full() -> Evaluation:
 
 
 def written(evaluation: Evaluation, tmp_path: Path, **additions: Any) -> Path:
-    path = tmp_path / "figures.json"
+    path = tmp_path / "evaluation.json"
     path.write_text("".join(serialise_evaluation(evaluation, **additions)), encoding="ascii")
     return path
 
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
     assert again.estimates == evaluation.estimates
 
 
-def test_the_plain_figures_are_at_the_top(tmp_path: Path) -> None:
+def test_the_metrics_are_at_the_top(tmp_path: Path) -> None:
     evaluation = full()
     document = json.loads(written(evaluation, tmp_path).read_text())
     assert document["n"] == 90
@@ -49,11 +49,27 @@ def test_the_plain_figures_are_at_the_top(tmp_path: Path) -> None:
     assert document["top5"] == evaluation.top5
     assert list(document["per_class"]) == list(CLASSES)
     row = document["per_class"]["Grünfink"]
-    figures = evaluation.per_class[0]
-    assert (row["n"], row["recall"], row["precision"]) == (figures.n, figures.recall, figures.precision)
-    assert row["recall_interval"] == list(figures.recall_interval or ())
+    first = evaluation.per_class[0]
+    assert (row["n"], row["recall"], row["precision"]) == (first.n, first.recall, first.precision)
+    assert row["recall_interval"] == list(first.recall_interval or ())
     assert document["confusions"][0]["count"] == evaluation.confusions[0].count
     assert document["failed"] == ["t/1.jpg: zero bytes"]
+
+
+def test_counts_of_a_class_are_repeated_under_the_keys_of_0_1_0(tmp_path: Path) -> None:
+    evaluation = full()
+    row = json.loads(written(evaluation, tmp_path).read_text())["per_class"]["x"]
+    assert (row["called"], row["right"]) == (row["predicted"], row["correct"])
+    assert (row["predicted"], row["correct"]) == (evaluation.per_class[3].predicted, evaluation.per_class[3].correct)
+
+
+def test_an_evaluation_without_the_new_keys_is_read(tmp_path: Path) -> None:
+    path = written(full(), tmp_path)
+    document = json.loads(path.read_text())
+    for row in document["per_class"].values():
+        del row["predicted"], row["correct"]
+    path.write_text(json.dumps(document))
+    assert read_evaluation(path) == full()
 
 
 def test_every_estimate_has_its_interval(tmp_path: Path) -> None:
@@ -71,7 +87,7 @@ def test_reliability_coverage_and_duplicates_are_there(tmp_path: Path) -> None:
     evaluation = full()
     document = json.loads(written(evaluation, tmp_path).read_text())
     assert len(document["reliability"]) == 15
-    assert sum(one["n"] for one in document["reliability"]) == 90
+    assert sum(bin["n"] for bin in document["reliability"]) == 90
     assert document["coverage"][-1]["coverage"] == 1
     assert document["coverage"][-1]["accuracy"] == evaluation.top1
     assert document["duplicates"][0]["copies"] == [{"split": "train", "name": "train/\udce9.jpg"}]
@@ -89,17 +105,17 @@ def test_each_image_is_one_line(tmp_path: Path) -> None:
     assert rows[5]["top"] == evaluation.outcomes.top[5].tolist()
 
 
-def test_additions_stand_beside_the_figures(tmp_path: Path) -> None:
+def test_additions_stand_beside_the_metrics(tmp_path: Path) -> None:
     path = written(full(), tmp_path, gates=[{"passed": True}])
     assert json.loads(path.read_text())["gates"] == [{"passed": True}]
     assert read_evaluation(path) == full()
 
 
-def test_a_limit_that_is_not_known_is_null() -> None:
+def test_an_unbounded_limit_is_null() -> None:
     assert describe_evaluation(evaluation_of(CLASSES, [(0, 0, 0.5)]))["nll_interval"] == [0.0, None]
 
 
-def test_no_image_at_all_is_written_and_read(tmp_path: Path) -> None:
+def test_an_evaluation_without_an_image_is_written_and_read(tmp_path: Path) -> None:
     nothing = replace(full(), outcomes=full().outcomes.select(np.zeros(90, bool)), duplicates=())
     assert read_evaluation(written(nothing, tmp_path)) == nothing
 
@@ -108,9 +124,9 @@ def test_no_image_at_all_is_written_and_read(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "but it is not JSON"),
-        ("[]", r"expected a result of fbn evaluate --json \(fbn-evaluation-1\), found 'list'"),
+        ("[]", r"expected an evaluation from fbn evaluate --json \(fbn-evaluation-1\), found 'list'"),
         ('{"top1": 0.5}', "found None"),
-        ('{"format": "fbn-evaluation-1"}', "damaged result of fbn evaluate: KeyError: 'classes'"),
+        ('{"format": "fbn-evaluation-1"}', "damaged evaluation of fbn evaluate --json: KeyError: 'classes'"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -120,8 +136,8 @@ def test_another_file_is_refused(tmp_path: Path, text: str, message: str) -> Non
         read_evaluation(path)
 
 
-def test_an_absent_file_says_what_writes_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such file; fbn evaluate --json writes one"):
+def test_an_absent_file_is_refused_with_the_command_that_writes_evaluations(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no such file; fbn evaluate --json FILE writes evaluations"):
         read_evaluation(tmp_path / "absent.json")
 
 
@@ -137,7 +153,7 @@ def test_a_damaged_image_is_refused(tmp_path: Path, key: str, value: object) -> 
     document = json.loads(path.read_text())
     document["images"][7][key] = value
     path.write_text(json.dumps(document))
-    with pytest.raises(DataError, match="damaged result of fbn evaluate"):
+    with pytest.raises(DataError, match="damaged evaluation of fbn evaluate"):
         read_evaluation(path)
 
 
@@ -147,5 +163,5 @@ def test_a_field_of_another_type_is_refused(tmp_path: Path, key: str) -> None:
     document = json.loads(path.read_text())
     document[key] = 7
     path.write_text(json.dumps(document))
-    with pytest.raises(DataError, match="damaged result of fbn evaluate"):
+    with pytest.raises(DataError, match="damaged evaluation of fbn evaluate"):
         read_evaluation(path)

@@ -1,4 +1,4 @@
-"""What is kept of every image, against the probabilities it came from."""
+"""The outcomes kept of every image, against the probabilities they came from."""
 
 import tracemalloc
 
@@ -37,9 +37,9 @@ def test_names_digests_and_labels_stay_with_their_row() -> None:
     assert (outcomes.digests == digests_of(["a.jpg", "b.jpg"])).all()
 
 
-def test_right_is_the_first_place_and_top5_any_of_five() -> None:
+def test_correct_is_the_first_place_and_top5_any_of_five() -> None:
     outcomes = collect_both()
-    assert outcomes.right.tolist() == [False, False]
+    assert outcomes.correct.tolist() == [False, False]
     assert outcomes.in_top5.tolist() == [True, True]
     sixth = evaluation_of(tuple("abcdefg"), [(6, 0, 0.9)])
     assert sixth.outcomes.in_top5.tolist() == [False]
@@ -49,7 +49,7 @@ def test_the_loss_is_of_the_true_class_wherever_it_ranks() -> None:
     assert collect_both().losses == pytest.approx([-np.log(0.06), -np.log(0.04)], rel=1e-6)
 
 
-def test_the_loss_of_what_was_thought_impossible_is_finite() -> None:
+def test_the_loss_of_a_true_class_of_probability_0_is_finite() -> None:
     collector = OutcomeCollector(2)
     collector.add(
         torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([1]), names=["a"], digests=digests_of(["a"])
@@ -61,7 +61,7 @@ def test_fewer_classes_than_five_are_all_kept() -> None:
     assert evaluation_of(("x", "y", "z"), [(0, 1, 0.5)]).outcomes.top.shape == (1, 3)
 
 
-def test_nothing_recorded_is_empty_columns() -> None:
+def test_without_a_batch_the_columns_are_empty() -> None:
     outcomes = OutcomeCollector(9).outcomes()
     assert len(outcomes) == 0
     assert outcomes.top.shape == outcomes.probs.shape == (0, 5)
@@ -77,11 +77,11 @@ def test_a_selection_keeps_rows_whole() -> None:
     assert second.top.tolist() == outcomes.top[1:].tolist()
 
 
-def test_records_are_equal_only_if_every_column_is() -> None:
-    one, other = collect_both(), collect_both()
-    assert one == other
+def test_outcomes_are_equal_only_if_every_column_is() -> None:
+    first, other = collect_both(), collect_both()
+    assert first == other
     other.probs[0, 0] += 0.125
-    assert one != other
+    assert first != other
 
 
 def test_a_hundred_thousand_images_take_a_few_tens_of_megabytes() -> None:

@@ -78,7 +78,7 @@ def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty() -> No
 
 
 def most_likely_share(only_a: int, only_b: int, n: int, difference: float) -> float:
-    """The share of images that A alone gets right, by maximising the likelihood numerically."""
+    """The share of images that A alone gets correct, by maximising the likelihood numerically."""
 
     def loss(share: float) -> float:
         parts = np.array([share, share + difference, 1 - 2 * share - difference])

@@ -13,17 +13,17 @@ BIRDS = evaluation_of(CLASSES, [(0, 0, 0.9), (0, 0, 0.9), (0, 0, 0.9), (0, 2, 0.
 
 def test_a_square_is_in_the_row_of_the_true_class_and_the_column_of_the_call() -> None:
     matrix = draw_matrix(BIRDS, CLASSES)
-    cells = {(cell.true, cell.called): cell for cell in matrix.cells}
+    cells = {(cell.true, cell.predicted): cell for cell in matrix.cells}
     assert set(cells) == {(0, 0), (0, 2), (1, 0)}
     assert cells[0, 2].x - matrix.left == pytest.approx(2 * matrix.size)
     assert cells[0, 2].y == matrix.top
     assert cells[1, 0].y - matrix.top == pytest.approx(matrix.size)
-    assert (cells[0, 0].hit, cells[0, 2].hit) == (True, False)
+    assert (cells[0, 0].correct, cells[0, 2].correct) == (True, False)
     assert (cells[0, 0].count, cells[0, 0].of) == (3, 4)
 
 
 def test_strength_is_the_root_of_the_share_of_the_row() -> None:
-    cells = {(cell.true, cell.called): cell.strength for cell in draw_matrix(BIRDS, CLASSES).cells}
+    cells = {(cell.true, cell.predicted): cell.strength for cell in draw_matrix(BIRDS, CLASSES).cells}
     assert cells == pytest.approx({(0, 0): 0.866, (0, 2): 0.5, (1, 0): 1.0}, abs=1e-3)
 
 
@@ -56,7 +56,7 @@ def test_of_very_many_classes_the_most_confused_are_drawn_in_their_order() -> No
     assert matrix.all_classes == K
     assert matrix.outside == sum(range(101, 149 - DRAWN_OF_MORE + 1)) + 149
     assert all(one < other for one, other in pairwise(matrix.classes))
-    inside = sum(cell.count for cell in matrix.cells if not cell.hit)
+    inside = sum(cell.count for cell in matrix.cells if not cell.correct)
     assert inside + matrix.outside == sum(range(101, K))
 
 

@@ -12,17 +12,17 @@ NO_IMAGES = Thumbnails(BIRDS.outcomes, {})
 
 def test_a_pair_shows_the_surest_confused_images_beside_right_ones() -> None:
     first, second = confused_pairs(BIRDS, NO_IMAGES)
-    assert (first.true, first.called, first.count, first.of, first.reverse) == (0, 1, 4, 5, 1)
+    assert (first.true, first.predicted, first.count, first.of, first.reverse) == (0, 1, 4, 5, 1)
     assert [one.name for one in first.confused] == ["1.jpg", "3.jpg", "2.jpg"]
     assert len(first.confused) == PER_SIDE
     assert [one.name for one in first.reference] == ["7.jpg", "6.jpg"]
-    assert (second.true, second.called, second.count, second.reverse) == (1, 0, 1, 4)
+    assert (second.true, second.predicted, second.count, second.reverse) == (1, 0, 1, 4)
 
 
 def test_the_surest_mistakes_come_first_and_hits_never() -> None:
     mistakes = surest_mistakes(BIRDS, NO_IMAGES)
     assert [one.name for one in mistakes] == ["1.jpg", "3.jpg", "2.jpg", "0.jpg", "5.jpg"]
-    assert (mistakes[0].true, mistakes[0].called) == (0, 1)
+    assert (mistakes[0].true, mistakes[0].predicted) == (0, 1)
 
 
 def test_only_so_many_are_shown() -> None:

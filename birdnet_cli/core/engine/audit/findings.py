@@ -48,12 +48,12 @@ def find_label_errors(found: OutOfFold, labels: NDArray[np.int64]) -> list[Findi
     judged = found.judged.numpy()
     K = probabilities.shape[1]
     sure = np.array([_mean(probabilities[judged & (labels == label), label]) for label in range(K)])
-    called = np.where(probabilities >= sure, probabilities, -1).argmax(axis=1)
+    predicted = np.where(probabilities >= sure, probabilities, -1).argmax(axis=1)
     rows = np.arange(len(labels))
-    margin = probabilities[rows, called] - probabilities[rows, labels]
-    suspect = judged & (called != labels) & (probabilities[rows, called] >= sure[called]) & (margin > 0)
+    margin = probabilities[rows, predicted] - probabilities[rows, labels]
+    suspect = judged & (predicted != labels) & (probabilities[rows, predicted] >= sure[predicted]) & (margin > 0)
     return _sorted(
-        Finding("label", float(margin[row]), row, suggestion=int(called[row]))
+        Finding("label", float(margin[row]), row, suggestion=int(predicted[row]))
         for row in np.flatnonzero(suspect).tolist()
     )
 
