@@ -17,7 +17,7 @@ from birdnet_cli.core.evaluation import Evaluation
 from birdnet_cli.core.model import Prediction, load_model
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.recipe import ExtractSettings, HeadSettings
-from birdnet_cli.core.report.pictures.contact_sheet import Cell, draw_contact_sheet
+from birdnet_cli.core.report.pictures.contact_sheet import PredictedImage, draw_contact_sheet
 
 __all__ = ["DemoReport", "DemoRow", "run_demo"]
 
@@ -164,11 +164,13 @@ def run_demo(
 def _draw_sheet(
     samples: Sequence[Sample], predictions: Sequence[Prediction], classes: tuple[str, ...], row: DemoRow
 ) -> Image.Image:
-    cells = [
-        Cell(decode_image(sample.path), classes[sample.label], prediction.top[0].label, prediction.top[0].prob)
+    images = [
+        PredictedImage(
+            decode_image(sample.path), classes[sample.label], prediction.top[0].label, prediction.top[0].prob
+        )
         for sample, prediction in zip(samples, predictions, strict=True)
         if prediction.status == "ok"
     ]
     evaluation = row.evaluation
     title = f"{row.pooling} pooling names {evaluation.top1:.1%} of {evaluation.n} test images correctly"
-    return draw_contact_sheet(cells, columns=8, title=title, subtitle=f"{len(cells)} of them, evenly spaced")
+    return draw_contact_sheet(images, columns=8, title=title, subtitle=f"{len(images)} of them, evenly spaced")

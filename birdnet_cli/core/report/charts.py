@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from birdnet_cli.core.evaluation import CoveragePoint, ReliabilityBin, wilson_interval
 
-__all__ = ["CoverageChart", "Frame", "ReliabilityChart", "draw_coverage", "draw_reliability"]
+__all__ = ["CoverageChart", "PlotArea", "ReliabilityChart", "draw_coverage", "draw_reliability"]
 
 LOWEST_STEP = 0.05  # the coverage chart's y axis begins at a multiple of this
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PlotArea:
     """A plot area and the values at its edges.
 
     Attributes:
@@ -74,9 +74,9 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityChart:
-    """Dots over `frame`; bars, which grow from `floor` upwards, over how many images have which confidence."""
+    """Dots over `area`; bars, which grow from `floor` upwards, over how many images have which confidence."""
 
-    frame: Frame
+    area: PlotArea
     dots: tuple[Dot, ...]
     floor: float
     height: float
@@ -86,7 +86,7 @@ class ReliabilityChart:
 class CoverageChart:
     """A line of accuracy over coverage, as SVG points, and the band of its intervals."""
 
-    frame: Frame
+    area: PlotArea
     line: str
     band: str
     height: float
@@ -94,9 +94,9 @@ class CoverageChart:
 
 def draw_reliability(bins: Sequence[ReliabilityBin]) -> ReliabilityChart:
     """Place a dot and a bar for every bin that has an image."""
-    frame = Frame()
+    area = PlotArea()
     depth = 56.0
-    floor = frame.bottom + depth + 12
+    floor = area.bottom + depth + 12
     most = max((one.n for one in bins), default=0)
     dots = []
     for one in bins:
@@ -106,30 +106,30 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> ReliabilityChart:
         bar = max(1.0, depth * one.n / most)
         dots.append(
             Dot(
-                x=frame.x(one.confidence),
-                y=frame.y(one.accuracy),
-                low=frame.y(low),
-                high=frame.y(high),
-                ideal=frame.y(one.confidence),
+                x=area.x(one.confidence),
+                y=area.y(one.accuracy),
+                low=area.y(low),
+                high=area.y(high),
+                ideal=area.y(one.confidence),
                 over=one.confidence > one.accuracy,
-                bar_x=frame.x(one.low) + 1,
+                bar_x=area.x(one.low) + 1,
                 bar_y=round(floor - bar, 2),
-                bar_width=round(frame.width * (one.high - one.low) - 2, 2),
+                bar_width=round(area.width * (one.high - one.low) - 2, 2),
                 bar_height=round(bar, 2),
                 bin=one,
             )
         )
-    return ReliabilityChart(frame, tuple(dots), floor, floor + 40)
+    return ReliabilityChart(area, tuple(dots), floor, floor + 40)
 
 
 def draw_coverage(points: Sequence[CoveragePoint]) -> CoverageChart:
     """Place the curve; the y axis begins below the lowest accuracy, so that what differs can be seen."""
     lowest = min((point.accuracy for point in points), default=0.0)
-    frame = Frame(lowest=max(0.0, min(0.95, math.floor((lowest - 0.02) / LOWEST_STEP) * LOWEST_STEP)))
-    upper = [(frame.x(point.coverage), frame.y(point.interval.high)) for point in points]
-    lower = [(frame.x(point.coverage), frame.y(point.interval.low)) for point in points]
-    line = [(frame.x(point.coverage), frame.y(point.accuracy)) for point in points]
-    return CoverageChart(frame, _text(line), _text(upper + lower[::-1]), frame.bottom + 40)
+    area = PlotArea(lowest=max(0.0, min(0.95, math.floor((lowest - 0.02) / LOWEST_STEP) * LOWEST_STEP)))
+    upper = [(area.x(point.coverage), area.y(point.interval.high)) for point in points]
+    lower = [(area.x(point.coverage), area.y(point.interval.low)) for point in points]
+    line = [(area.x(point.coverage), area.y(point.accuracy)) for point in points]
+    return CoverageChart(area, _text(line), _text(upper + lower[::-1]), area.bottom + 40)
 
 
 def _text(points: Sequence[tuple[float, float]]) -> str:

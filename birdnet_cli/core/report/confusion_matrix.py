@@ -7,7 +7,7 @@ import numpy as np
 
 from birdnet_cli.core.evaluation import Evaluation
 
-__all__ = ["Cell", "Matrix", "draw_matrix"]
+__all__ = ["Matrix", "MatrixCell", "draw_matrix"]
 
 # Up to this many classes are drawn; of more, the ones that are confused most.
 DRAWN = 100
@@ -21,7 +21,7 @@ LONGEST = 30  # characters of a label
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """A square that is not empty: its place, count, strength (share of the row, rooted) and whether it is a hit."""
 
     x: float
@@ -55,7 +55,7 @@ class Matrix:
     classes: tuple[int, ...]
     all_classes: int
     outside: int
-    cells: tuple[Cell, ...]
+    cells: tuple[MatrixCell, ...]
     size: float
     font: float
     left: float
@@ -83,7 +83,7 @@ def draw_matrix(evaluation: Evaluation, names: tuple[str, ...]) -> Matrix:
     figures = evaluation.per_class
     correct = {(one, one): figures[one].correct for one in classes if figures[one].correct}
     cells = tuple(
-        Cell(
+        MatrixCell(
             round(label + place[predicted] * size, 2),
             round(label + place[true] * size, 2),
             true,

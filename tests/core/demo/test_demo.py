@@ -23,7 +23,7 @@ from birdnet_cli.core.evaluation import Evaluation
 from birdnet_cli.core.model import Model, load_model, read_description
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import ExtractSettings
-from birdnet_cli.core.report.pictures.contact_sheet import HIT, MISS
+from birdnet_cli.core.report.pictures.contact_sheet import CORRECT, WRONG
 from tests.core.textures import CLASSES, write_textures
 
 # The demo's own settings take 15 GFLOP per image; these take a thousandth.
@@ -109,7 +109,7 @@ def test_the_contact_sheet_is_a_picture_with_hits_and_misses(report: DemoReport)
         pixels = np.asarray(sheet)
     assert pixels.shape[0] > 400
     assert pixels.shape[1] > 1000
-    for colour in (HIT, MISS):  # both at least in the legend
+    for colour in (CORRECT, WRONG):  # both at least in the legend
         rgb = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
         assert (pixels == rgb).all(-1).any()
 

@@ -3,28 +3,28 @@
 import pytest
 
 from birdnet_cli.core.evaluation import wilson_interval
-from birdnet_cli.core.report.charts import Frame, draw_coverage, draw_reliability
+from birdnet_cli.core.report.charts import PlotArea, draw_coverage, draw_reliability
 from tests.core.evaluation.simulated import evaluation_of, simulate
 
 CLASSES = ("auk", "crow", "kiwi")
 
 
-def test_a_frame_puts_zero_at_the_lower_left_and_one_at_the_upper_right() -> None:
-    frame = Frame(left=10, top=20, width=100, height=200)
-    assert (frame.x(0), frame.y(0)) == (10, 220)
-    assert (frame.x(1), frame.y(1)) == (110, 20)
-    assert (frame.right, frame.bottom) == (110, 220)
+def test_a_plot_area_puts_zero_at_the_lower_left_and_one_at_the_upper_right() -> None:
+    area = PlotArea(left=10, top=20, width=100, height=200)
+    assert (area.x(0), area.y(0)) == (10, 220)
+    assert (area.x(1), area.y(1)) == (110, 20)
+    assert (area.right, area.bottom) == (110, 220)
 
 
-def test_a_frame_that_begins_higher_cuts_off_what_is_below() -> None:
-    frame = Frame(top=0, height=100, lowest=0.9)
-    assert frame.y(0.95) == pytest.approx(50)
-    assert frame.y(0.2) == frame.bottom
+def test_a_plot_area_that_begins_higher_cuts_off_what_is_below() -> None:
+    area = PlotArea(top=0, height=100, lowest=0.9)
+    assert area.y(0.95) == pytest.approx(50)
+    assert area.y(0.2) == area.bottom
 
 
 @pytest.mark.parametrize("lowest", [0.0, 0.05, 0.35, 0.5, 0.75, 0.9, 0.95])
 def test_ticks_are_few_and_round_and_end_at_one(lowest: float) -> None:
-    ticks = Frame(lowest=lowest).ticks()
+    ticks = PlotArea(lowest=lowest).ticks()
     assert 3 <= len(ticks) <= 6
     assert ticks[-1] == 1
     assert ticks[0] >= lowest
@@ -35,10 +35,10 @@ def test_a_dot_is_at_confidence_and_accuracy_with_wilsons_interval() -> None:
     evaluation = evaluation_of(CLASSES, [(0, 0, 0.9)] * 3 + [(0, 1, 0.9)])
     chart = draw_reliability(evaluation.reliability)
     (dot,) = chart.dots
-    assert (dot.x, dot.y) == pytest.approx((chart.frame.x(0.9), chart.frame.y(0.75)), abs=0.01)
+    assert (dot.x, dot.y) == pytest.approx((chart.area.x(0.9), chart.area.y(0.75)), abs=0.01)
     low, high = wilson_interval(3, 4)
-    assert (dot.low, dot.high) == (chart.frame.y(low), chart.frame.y(high))
-    assert dot.ideal == pytest.approx(chart.frame.y(0.9), abs=0.01)
+    assert (dot.low, dot.high) == (chart.area.y(low), chart.area.y(high))
+    assert dot.ideal == pytest.approx(chart.area.y(0.9), abs=0.01)
     assert dot.over
 
 
@@ -57,22 +57,22 @@ def test_the_coverage_line_ends_at_full_coverage_within_its_band() -> None:
     band = [tuple(map(float, point.split(","))) for point in chart.band.split()]
     assert len(line) == len(evaluation.coverage)
     assert len(band) == 2 * len(line)
-    assert line[-1] == pytest.approx((chart.frame.x(1), chart.frame.y(evaluation.top1)), abs=0.01)
+    assert line[-1] == pytest.approx((chart.area.x(1), chart.area.y(evaluation.top1)), abs=0.01)
     upper, lower = band[: len(line)], band[len(line) :][::-1]
     for (x, y), (_, above), (_, below) in zip(line, upper, lower, strict=True):
         assert above <= y <= below
-        assert chart.frame.left <= x <= chart.frame.right
-        assert chart.frame.top <= y <= chart.frame.bottom
+        assert chart.area.left <= x <= chart.area.right
+        assert chart.area.top <= y <= chart.area.bottom
 
 
 def test_the_coverage_axis_begins_below_the_lowest_accuracy() -> None:
     for sharpness in (0.2, 1.0, 3.0, 8.0):
         evaluation = simulate(classes=CLASSES, n=300, sharpness=sharpness)
-        lowest = draw_coverage(evaluation.coverage).frame.lowest
+        lowest = draw_coverage(evaluation.coverage).area.lowest
         assert 0 <= lowest <= 0.95
         assert lowest < min(point.accuracy for point in evaluation.coverage)
 
 
-def test_charts_of_nothing_are_empty_frames() -> None:
+def test_charts_of_nothing_are_empty_plots() -> None:
     assert draw_reliability(()).dots == ()
     assert draw_coverage(()).line == ""

@@ -7,19 +7,27 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor, ImageFont, ImageOps
 
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.report.pictures.contact_sheet import GAP, HIT, MARGIN, MISS, PADDING, Cell, draw_contact_sheet
+from birdnet_cli.core.report.pictures.contact_sheet import (
+    CORRECT,
+    GAP,
+    MARGIN,
+    PADDING,
+    WRONG,
+    PredictedImage,
+    draw_contact_sheet,
+)
 from birdnet_cli.core.report.pictures.text_fit import shorten, wrap
 
 BLUE = Image.new("RGB", (40, 30), (20, 60, 200))
 FONT = ImageFont.load_default(13)
 
 
-def cell(true_name: str = "wren", predicted_name: str = "wren", *, image: Image.Image = BLUE) -> Cell:
-    return Cell(image, true_name, predicted_name, 0.75)
+def predicted(true_name: str = "wren", predicted_name: str = "wren", *, image: Image.Image = BLUE) -> PredictedImage:
+    return PredictedImage(image, true_name, predicted_name, 0.75)
 
 
-def sheet(*cells: Cell, columns: int = 6, title: str = "birds", subtitle: str = "") -> np.ndarray:
-    picture = draw_contact_sheet(cells, title=title, subtitle=subtitle, columns=columns, thumbnail=64)
+def sheet(*images: PredictedImage, columns: int = 6, title: str = "birds", subtitle: str = "") -> np.ndarray:
+    picture = draw_contact_sheet(images, title=title, subtitle=subtitle, columns=columns, thumbnail=64)
     assert picture.mode == "RGB"
     return np.asarray(picture)
 
@@ -35,54 +43,54 @@ def badge(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(ImageOps.grayscale(Image.fromarray(pixels[top + 4 : top + 13, left + 4 : left + 13])))
 
 
-def test_hit_is_green_and_miss_is_red() -> None:
+def test_correct_is_green_and_wrong_is_red() -> None:
     card = slice(MARGIN, -4 * 7 - MARGIN)  # without the legend, which shows both
-    hit, miss = (sheet(cell("wren", name))[card] for name in ("wren", "auk"))
-    assert (has(hit, HIT), has(hit, MISS)) == (True, False)
-    assert (has(miss, HIT), has(miss, MISS)) == (False, True)
+    correct, wrong = (sheet(predicted("wren", name))[card] for name in ("wren", "auk"))
+    assert (has(correct, CORRECT), has(correct, WRONG)) == (True, False)
+    assert (has(wrong, CORRECT), has(wrong, WRONG)) == (False, True)
 
 
 def test_tick_and_cross_differ_in_shape() -> None:
-    tick, cross = (badge(sheet(cell("wren", name))) > 160 for name in ("wren", "auk"))
+    tick, cross = (badge(sheet(predicted("wren", name))) > 160 for name in ("wren", "auk"))
     assert (tick != cross).sum() >= 6
 
 
-def test_legend_shows_tick_and_cross_whatever_the_cells() -> None:
-    legend = sheet(cell())[-4 * 7 - MARGIN :]
-    assert has(legend, HIT)
-    assert has(legend, MISS)
+def test_legend_shows_tick_and_cross_whatever_the_images() -> None:
+    legend = sheet(predicted())[-4 * 7 - MARGIN :]
+    assert has(legend, CORRECT)
+    assert has(legend, WRONG)
 
 
-def test_cells_stand_in_reading_order() -> None:
+def test_images_stand_in_reading_order() -> None:
     colours = [(200, 10, 10), (10, 200, 10), (10, 10, 200)]
-    pixels = sheet(*(cell(image=Image.new("RGB", (9, 9), colour)) for colour in colours), columns=2)
+    pixels = sheet(*(predicted(image=Image.new("RGB", (9, 9), colour)) for colour in colours), columns=2)
     first, second, third = (np.argwhere((pixels == colour).all(-1)).mean(0) for colour in colours)
     assert first[0] == second[0] < third[0]
     assert first[1] == third[1] < second[1]
 
 
-def test_fewer_cells_than_columns_make_a_narrow_sheet() -> None:
-    assert sheet(cell(), columns=6).shape[1] == 2 * MARGIN + 64 + 2 * PADDING
-    assert sheet(cell(), cell(), columns=6).shape[1] == 2 * MARGIN + 2 * (64 + 2 * PADDING) + GAP
+def test_fewer_images_than_columns_make_a_narrow_sheet() -> None:
+    assert sheet(predicted(), columns=6).shape[1] == 2 * MARGIN + 64 + 2 * PADDING
+    assert sheet(predicted(), predicted(), columns=6).shape[1] == 2 * MARGIN + 2 * (64 + 2 * PADDING) + GAP
 
 
 def test_names_are_drawn_beneath_the_image() -> None:
-    assert (sheet(cell("wren", "auk")) != sheet(cell("ruff", "auk"))).any()
-    assert (sheet(cell("wren", "auk")) != sheet(cell("wren", "gull"))).any()
+    assert (sheet(predicted("wren", "auk")) != sheet(predicted("ruff", "auk"))).any()
+    assert (sheet(predicted("wren", "auk")) != sheet(predicted("wren", "gull"))).any()
 
 
 def test_subtitle_gets_a_line_of_its_own() -> None:
-    assert sheet(cell(), subtitle="of the test split").shape[0] > sheet(cell()).shape[0]
+    assert sheet(predicted(), subtitle="of the test split").shape[0] > sheet(predicted()).shape[0]
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_image_of_any_mode_is_shown(mode: str) -> None:
-    sheet(cell(image=Image.new(mode, (30, 50))))
+    sheet(predicted(image=Image.new(mode, (30, 50))))
 
 
 def test_palette_image_is_shrunk_smoothly() -> None:
     stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (192, 96))).convert("P")
-    thumbnail = sheet(cell(image=stripes))[80:110, MARGIN + PADDING + 10 : MARGIN + PADDING + 54]
+    thumbnail = sheet(predicted(image=stripes))[80:110, MARGIN + PADDING + 10 : MARGIN + PADDING + 54]
     assert thumbnail.min() > 60
 
 
@@ -112,17 +120,19 @@ def test_any_name_fits_into_its_width(name: str) -> None:
     "name", ["五十雀", "Поползень", "نقار الخشب", "a\udcff", "two\nlines\t", "", "🐦" * 9], ids=ascii
 )
 def test_name_in_any_script_can_be_drawn(name: str) -> None:
-    sheet(cell(name, "wren"), title=name, subtitle=name)
+    sheet(predicted(name, "wren"), title=name, subtitle=name)
 
 
 @pytest.mark.parametrize(
-    ("cells", "arguments", "message"),
+    ("images", "arguments", "message"),
     [
-        ([], {}, r"cells of a contact sheet: expected at least 1, got 0"),
-        ([cell()], {"columns": 0}, r"columns of a contact sheet: expected at least 1, got 0"),
-        ([cell()], {"thumbnail": 63}, r"thumbnail of a contact sheet: expected at least 64, got 63"),
+        ([], {}, r"images of a contact sheet: expected at least 1, got 0"),
+        ([predicted()], {"columns": 0}, r"columns of a contact sheet: expected at least 1, got 0"),
+        ([predicted()], {"thumbnail": 63}, r"thumbnail of a contact sheet: expected at least 64, got 63"),
     ],
 )
-def test_out_of_range_arguments_are_refused_by_name(cells: list[Cell], arguments: dict[str, int], message: str) -> None:
+def test_out_of_range_arguments_are_refused_by_name(
+    images: list[PredictedImage], arguments: dict[str, int], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
-        draw_contact_sheet(cells, title="birds", **arguments)
+        draw_contact_sheet(images, title="birds", **arguments)
