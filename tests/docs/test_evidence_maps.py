@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
+
+from birdnet_cli.core.report.palette import CORRECT, WRONG
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PROGRAM = (DOCS / "evidence-maps.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-GREEN, RED = (27, 127, 92), (194, 59, 34)
+GREEN, RED = ImageColor.getrgb(CORRECT), ImageColor.getrgb(WRONG)
 # Class and prediction of every image, in the order of the list: c is never wrong, g comes after the tenth figure.
 CALLED = ("ab", "aa", "aa", "ac", "ba", "bb", "cc", "cc", "dd", "da", "ee", "eb", "fa", "ff", "gg")
 CHOSEN = (1, 0, 5, 4, 6, 8, 9, 10, 11, 13)

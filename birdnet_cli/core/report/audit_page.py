@@ -13,7 +13,7 @@ from birdnet_cli.core.engine.audit.audit import Audit
 from birdnet_cli.core.engine.audit.findings import KINDS
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.report.class_names import readable_names
-from birdnet_cli.core.report.html import page_environment, page_policy, read_asset
+from birdnet_cli.core.report.html import page_environment, page_policy, read_style
 from birdnet_cli.core.report.thumbnails import Thumbnails
 from birdnet_cli.core.spreadsheet import text_cell
 
@@ -95,7 +95,7 @@ def render_audit(audit: Audit, thumbnails: Thumbnails, *, made: date) -> str:
         thumbnails: of its images, in its order.
         made: the day to print.
     """
-    style = read_asset("report.css")
+    style = read_style()
     names = dict(zip(audit.classes, readable_names(audit.classes), strict=True))
     rows = [
         row | {key: names.get(row[key], row[key]) for key in ("label", "suggestion", "other_label")}

@@ -11,7 +11,7 @@ from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.report.charts import draw_coverage, draw_reliability
 from birdnet_cli.core.report.class_names import readable_names
 from birdnet_cli.core.report.confusion_matrix import draw_matrix
-from birdnet_cli.core.report.html import page_environment, page_policy, read_asset, require_report_extra
+from birdnet_cli.core.report.html import page_environment, page_policy, read_script, read_style, require_report_extra
 from birdnet_cli.core.report.mistakes import confused_pairs, surest_mistakes
 from birdnet_cli.core.report.model_table import list_facts
 from birdnet_cli.core.report.thumbnails import Thumbnails
@@ -71,7 +71,7 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
     """
     require_report_extra()
     names = readable_names(evaluation.classes)
-    style, script = read_asset("report.css"), read_asset("report.js")
+    style, script = read_style(), read_script()
     operating = {target: widest_coverage(evaluation.outcomes, target) for target in TARGETS}
     return (
         page_environment()

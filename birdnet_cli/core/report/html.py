@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.report.palette import render_variables
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["page_environment", "page_policy", "read_asset", "require_report_extra"]
+__all__ = ["page_environment", "page_policy", "read_script", "read_style", "require_report_extra"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -30,9 +31,14 @@ def require_report_extra() -> None:
         raise UsageError("a report needs jinja2: python -m pip install 'birdnet-cli[report]'")
 
 
-def read_asset(name: str) -> str:
-    """Return a style or a script of the pages."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+def read_style() -> str:
+    """Return the style of all pages: the palette's colours and `report.css`."""
+    return render_variables() + (TEMPLATES / "report.css").read_text(encoding="utf-8")
+
+
+def read_script() -> str:
+    """Return the script of the evaluation's page."""
+    return (TEMPLATES / "report.js").read_text(encoding="utf-8")
 
 
 def page_environment() -> "Environment":

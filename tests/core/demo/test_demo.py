@@ -23,7 +23,7 @@ from birdnet_cli.core.evaluation import Evaluation
 from birdnet_cli.core.model import Model, load_model, read_description
 from birdnet_cli.core.poolings import pooling_name
 from birdnet_cli.core.recipe import ExtractSettings
-from birdnet_cli.core.report.pictures.contact_sheet import CORRECT, WRONG
+from birdnet_cli.core.report.palette import CORRECT, WRONG
 from tests.core.textures import CLASSES, write_textures
 
 # The demo's own settings take 15 GFLOP per image; these take a thousandth.

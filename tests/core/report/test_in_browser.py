@@ -187,7 +187,7 @@ def test_text_stands_out_from_its_ground_in_either_scheme(
     try:
         grounds = [luminance(page.evaluate(f"getComputedStyle({one}).backgroundColor")) for one in GROUNDS]
         assert (max(grounds) < 0.1) if dark else (min(grounds) > 0.8)
-        for name in ("--ink", "--faint", "--hit", "--miss", "--accent"):
+        for name in ("--ink", "--faint", "--correct", "--wrong", "--accent"):
             colour = luminance(page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('{name}')"))
             for ground in grounds:
                 high, low = max(colour, ground), min(colour, ground)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from birdnet_cli.core.errors import UsageError
+from birdnet_cli.core.report.palette import CARD, CORRECT, FAINT, INK, PAPER, WRONG
 from birdnet_cli.core.report.pictures.text_fit import shorten, wrap
 
 __all__ = ["PredictedImage", "draw_contact_sheet"]
 
-PAPER, CARD, INK, FAINT = "#f4f1ea", "#ffffff", "#2b2a28", "#77736b"
-# Green and red that also differ in lightness; the tick and the cross say the same without any colour.
-CORRECT, WRONG = "#1b7f5c", "#c23b22"
 MARGIN, GAP, PADDING = 28, 16, 8
 # Badges are drawn this many times larger and averaged down, which smooths their edges.
 SUPERSAMPLING = 4
@@ -124,7 +122,7 @@ def _draw_card(sheet: Image.Image, image: PredictedImage, layout: _Layout, x: in
 
 
 def _draw_badge(sheet: Image.Image, place: tuple[int, int], *, diameter: int, correct: bool) -> None:
-    """Draw a disc with a tick or a cross, white on colour."""
+    """Draw a coloured disc with a white tick or cross, which differ without colour, too."""
     large = diameter * SUPERSAMPLING
     badge = Image.new("RGBA", (large, large), (0, 0, 0, 0))
     draw = ImageDraw.Draw(badge)

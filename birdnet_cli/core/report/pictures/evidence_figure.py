@@ -6,13 +6,11 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
 from birdnet_cli.core.model import Prediction
+from birdnet_cli.core.report.palette import AGAINST, EMPTY, FAINT, FOR, INK, PAPER
 from birdnet_cli.core.report.pictures.text_fit import shorten
 
 __all__ = ["draw_evidence"]
 
-PAPER, INK, FAINT, TRACK = "#f4f1ea", "#2b2a28", "#77736b", "#ddd8cc"
-# Orange speaks for the class, blue against it: the pair that colour-blind readers tell apart.
-FOR, AGAINST = np.array((230, 97, 1), np.float32), np.array((44, 73, 160), np.float32)
 SIDE, MARGIN, GAP = 384, 24, 16  # pixels
 MOST_OPAQUE = 0.8
 GUESSES = 5
@@ -46,7 +44,7 @@ def draw_evidence(image: Tensor, evidence: Tensor, row: Prediction, *, title: st
     _draw_scale(sheet, (MARGIN + SIDE + GAP, top + SIDE + 10), strongest)
     for number, guess in enumerate(guesses):
         y = list_top + 24 * number
-        draw.rectangle((MARGIN, y + 3, MARGIN + 160, y + 17), fill=TRACK)
+        draw.rectangle((MARGIN, y + 3, MARGIN + 160, y + 17), fill=EMPTY)
         draw.rectangle((MARGIN, y + 3, MARGIN + round(160 * guess.prob), y + 17), fill=INK if number == 0 else FAINT)
         draw.text((MARGIN + 172, y), f"{guess.prob:6.1%}", font=body, fill=INK)
         draw.text((MARGIN + 240, y), shorten(guess.label, body, width - 2 * MARGIN - 240), font=body, fill=INK)
@@ -59,7 +57,7 @@ def _paint(photograph: Image.Image, evidence: NDArray[np.float32]) -> tuple[Imag
     smooth = Image.fromarray(evidence.astype(np.float32)).resize(photograph.size, Image.Resampling.BICUBIC)
     share = np.clip(np.asarray(smooth) / (strongest or 1.0), -1, 1)[..., None]  # [S, S, 1]
     grey = np.asarray(photograph.convert("L").convert("RGB"), np.float32)
-    colour = np.where(share > 0, FOR, AGAINST)  # [S, S, 3]
+    colour = np.where(share > 0, _rgb(FOR), _rgb(AGAINST))  # [S, S, 3]
     opacity = MOST_OPAQUE * np.abs(share)
     return Image.fromarray((grey * (1 - opacity) + colour * opacity).round().astype(np.uint8)), strongest
 
@@ -68,11 +66,14 @@ def _draw_scale(sheet: Image.Image, place: tuple[int, int], strongest: float) ->
     """Draw the colours from the strongest evidence against to the strongest for."""
     x, y = place
     ramp = np.linspace(-1, 1, SIDE, dtype=np.float32)[None, :, None]  # [1, SIDE, 1]
-    colour = np.where(ramp > 0, FOR, AGAINST)
-    paper = np.array(ImageColor.getrgb(PAPER), np.float32)
-    strip = paper * (1 - np.abs(ramp)) + colour * np.abs(ramp)
+    colour = np.where(ramp > 0, _rgb(FOR), _rgb(AGAINST))  # [1, SIDE, 3]
+    strip = _rgb(PAPER) * (1 - np.abs(ramp)) + colour * np.abs(ramp)
     sheet.paste(Image.fromarray(np.repeat(strip, 8, axis=0).round().astype(np.uint8)), (x, y))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     draw.text((x, y + 12), f"{-strongest:.3g} against", font=font, fill=FAINT)
     draw.text((x + SIDE / 2, y + 12), "0", font=font, fill=FAINT, anchor="ma")
     draw.text((x + SIDE, y + 12), f"for {strongest:+.3g}", font=font, fill=FAINT, anchor="ra")
+
+
+def _rgb(colour: str) -> NDArray[np.float32]:
+    return np.array(ImageColor.getrgb(colour), np.float32)

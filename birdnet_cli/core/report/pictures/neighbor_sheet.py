@@ -11,11 +11,11 @@ from birdnet_cli.core.data.sources import list_samples
 from birdnet_cli.core.engine.neighbors import Neighborhood
 from birdnet_cli.core.errors import FbnError
 from birdnet_cli.core.features.origin import find_samples
+from birdnet_cli.core.report.palette import EMPTY, FAINT, INK, PAPER
 from birdnet_cli.core.report.pictures.text_fit import shorten, wrap
 
 __all__ = ["draw_neighbor_sheet"]
 
-PAPER, INK, FAINT, EMPTY = "#f4f1ea", "#2b2a28", "#77736b", "#ddd8cc"
 THUMBNAIL, MARGIN, GAP, LINE = 144, 24, 12, 16  # pixels
 BESIDE = 24  # between the image and its neighbours
 MOST_ROWS = 64

@@ -15,12 +15,12 @@
     const before = header.getAttribute("aria-sort");
     // Names begin with A, figures with the lowest: the classes that need attention come first.
     const direction = before === "ascending" ? "descending" : "ascending";
-    headers.forEach((one) => one.removeAttribute("aria-sort"));
+    headers.forEach((other) => other.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", direction);
     const sign = direction === "ascending" ? 1 : -1;
     const key = (row) => row.cells[column].dataset.value;
-    rows.sort((one, other) => {
-      const [a, b] = [key(one), key(other)];
+    rows.sort((row, other) => {
+      const [a, b] = [key(row), key(other)];
       // What is no number stays at the end, whatever the direction.
       if (a === "" || b === "") return (a === "") - (b === "");
       return sign * (numeric ? Number(a) - Number(b) : collator.compare(a, b));
@@ -32,9 +32,9 @@
     const wanted = filter.value.trim().toLocaleLowerCase();
     let count = 0;
     for (const row of rows) {
-      const hit = row.dataset.search.toLocaleLowerCase().includes(wanted);
-      row.hidden = !hit;
-      count += hit;
+      const matches = row.dataset.search.toLocaleLowerCase().includes(wanted);
+      row.hidden = !matches;
+      count += matches;
     }
     shown.textContent = wanted ? `${count} of ${rows.length} classes` : "";
   };

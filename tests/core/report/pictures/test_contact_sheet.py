@@ -7,15 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor, ImageFont, ImageOps
 
 from birdnet_cli.core.errors import UsageError
-from birdnet_cli.core.report.pictures.contact_sheet import (
-    CORRECT,
-    GAP,
-    MARGIN,
-    PADDING,
-    WRONG,
-    PredictedImage,
-    draw_contact_sheet,
-)
+from birdnet_cli.core.report.palette import CORRECT, WRONG
+from birdnet_cli.core.report.pictures.contact_sheet import GAP, MARGIN, PADDING, PredictedImage, draw_contact_sheet
 from birdnet_cli.core.report.pictures.text_fit import shorten, wrap
 
 BLUE = Image.new("RGB", (40, 30), (20, 60, 200))
