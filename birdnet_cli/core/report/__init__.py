@@ -1,4 +1,4 @@
-"""Results -> pages and pictures for people: reports of an evaluation or audit, evidence figures, contact sheets."""
+"""Evaluations, audits and predictions -> HTML pages, evidence files and pictures for people."""
 
 from birdnet_cli.core.report.audit_page import render_audit, write_audit
 from birdnet_cli.core.report.evaluation_page import render_report, write_report

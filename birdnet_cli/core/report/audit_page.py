@@ -7,38 +7,38 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.engine.audit.audit import Audit
 from birdnet_cli.core.engine.audit.findings import KINDS
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.report.class_names import readable_names
-from birdnet_cli.core.report.html import page_environment, page_policy, read_style
+from birdnet_cli.core.report.html import page_environment, page_policy, read_style, write_text
 from birdnet_cli.core.report.thumbnails import Thumbnails
 from birdnet_cli.core.spreadsheet import text_cell
 
 __all__ = ["render_audit", "write_audit"]
 
-MOST = 120  # findings of one kind on the page
+MOST = 120  # findings of a kind on the page
 
 COLUMNS = ("kind", "score", "path", "split", "label", "suggestion", "other", "other_split", "other_label")
 
-# Title, explanation, name of the score.
+# Kind of finding -> title, explanation, name of the score.
 WORDS = {
     "label": (
         "Likely label errors",
-        "Heads that were solved without the image are surer of another class than they are of other images of it.",
+        "Heads solved without the image give another class more probability than its label, and at least as much as "
+        "images of that class get on average.",
         "surer by",
     ),
     "duplicate": ("Duplicates", "The same file twice, byte for byte.", "similarity"),
     "near-duplicate": (
         "Near-duplicates",
-        "Almost the same picture as an earlier one. In two splits, it makes a model look better than it is.",
+        "Almost the same picture as an earlier image. If they are in two splits, the measured accuracy is too high.",
         "similarity",
     ),
     "outlier": (
         "Outliers",
-        "Far less like the nearest images of its class than is usual in it: a wrong or hidden subject, or a rare view.",
+        "Much less similar to its class than usual in that class: a wrong or hidden subject, or a rare view.",
         "deviations",
     ),
 }
@@ -55,13 +55,13 @@ class _Section:
 
 
 def write_audit(audit: Audit, folder: Path, *, images: Path | None = None, progress: Progress | None = None) -> None:
-    """Write both files into a folder, which is made.
+    """Write `audit.csv` and `audit.html` into a folder.
 
     Args:
-        audit: what was found.
-        folder: gets `audit.csv` and `audit.html`.
+        audit: the audit to write.
+        folder: output folder; created if absent.
         images: the data set that the cache was made from, for thumbnails; None leaves them out.
-        progress: told of thumbnails that had to be left out.
+        progress: gets a note if thumbnails had to be left out.
 
     Raises:
         UsageError: jinja2 is not installed.
@@ -83,17 +83,16 @@ def write_audit(audit: Audit, folder: Path, *, images: Path | None = None, progr
     for row in audit.to_rows():
         writer.writerow({key: text_cell(value) if isinstance(value, str) else value for key, value in row.items()})
     for name, content in (("audit.csv", table.getvalue()), ("audit.html", text)):
-        # A byte of a file name that is no UTF-8 is shown as an escape.
-        write_bytes_atomically(folder / name, content.encode("utf-8", "backslashreplace"))
+        write_text(folder / name, content)
 
 
 def render_audit(audit: Audit, thumbnails: Thumbnails, *, made: date) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
-        audit: what was found.
-        thumbnails: of its images, in its order.
-        made: the day to print.
+        audit: the audit to show.
+        thumbnails: thumbnails of the audited images.
+        made: date printed on the page.
     """
     style = read_style()
     names = dict(zip(audit.classes, readable_names(audit.classes), strict=True))
@@ -103,14 +102,14 @@ def render_audit(audit: Audit, thumbnails: Thumbnails, *, made: date) -> str:
     ]
     sections = []
     for kind in KINDS:
-        found = [(one, row) for one, row in zip(audit.findings, rows, strict=True) if one.kind == kind]
+        found = [(finding, row) for finding, row in zip(audit.findings, rows, strict=True) if finding.kind == kind]
         items = [
             row
             | {
-                "thumbnail": thumbnails.uri(one.row),
-                "other_thumbnail": None if one.other is None else thumbnails.uri(one.other),
+                "thumbnail": thumbnails.uri(finding.row),
+                "other_thumbnail": None if finding.other is None else thumbnails.uri(finding.other),
             }
-            for one, row in found[:MOST]
+            for finding, row in found[:MOST]
         ]
         sections.append(_Section(kind, *WORDS[kind], count=len(found), items=items))
     return (

@@ -8,19 +8,19 @@ from birdnet_cli.core.evaluation import CoveragePoint, ReliabilityBin, wilson_in
 
 __all__ = ["CoverageChart", "PlotArea", "ReliabilityChart", "draw_coverage", "draw_reliability"]
 
-LOWEST_STEP = 0.05  # the coverage chart's y axis begins at a multiple of this
+LOWEST_STEP = 0.05  # the y axis of the coverage chart begins at a multiple of this accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class PlotArea:
-    """A plot area and the values at its edges.
+    """The rectangle of a chart that holds the data, in SVG units, and the values at its edges.
 
     Attributes:
-        left: x of its left edge.
-        top: y of its upper edge.
-        width: of the area.
-        height: of the area.
-        lowest: the y value at its lower edge; that of the upper edge is 1. The x values are 0 to 1.
+        left: x coordinate of the left edge, where the x value is 0; at the right edge it is 1.
+        top: y coordinate of the upper edge, where the y value is 1.
+        width: width of the area.
+        height: height of the area.
+        lowest: y value at the lower edge, 0 or more and below 1.
     """
 
     left: float = 64.0
@@ -31,20 +31,20 @@ class PlotArea:
 
     @property
     def right(self) -> float:
-        """The x of its right edge."""
+        """x coordinate of the right edge."""
         return self.left + self.width
 
     @property
     def bottom(self) -> float:
-        """The y of its lower edge."""
+        """y coordinate of the lower edge."""
         return self.top + self.height
 
     def x(self, value: float) -> float:
-        """Return where a value lies from left to right."""
+        """Return the x coordinate of a value, 0..1."""
         return round(self.left + self.width * value, 2)
 
     def y(self, value: float) -> float:
-        """Return where a value lies from top to bottom, at the edge if it is below `lowest`."""
+        """Return the y coordinate of a value up to 1; values below `lowest` lie on the lower edge."""
         share = (max(value, self.lowest) - self.lowest) / (1 - self.lowest)
         return round(self.bottom - self.height * share, 2)
 
@@ -57,7 +57,21 @@ class PlotArea:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One bin: a dot at (confidence, accuracy), its interval, and the line to the diagonal; a bar for its images."""
+    """A bin that has an image, in SVG units: a dot with its interval and its gap to the diagonal, and a bar.
+
+    Attributes:
+        x: x of the dot, at the mean confidence.
+        y: y of the dot, at the accuracy.
+        low: y of the lower limit of the accuracy's interval.
+        high: y of its upper limit.
+        ideal: y of the diagonal above or below the dot, where accuracy equals confidence.
+        over: whether the confidence is above the accuracy.
+        bar_x: left edge of the bar, whose height shows the number of images.
+        bar_y: upper edge of the bar.
+        bar_width: width of the bar.
+        bar_height: height of the bar.
+        bin: the numbers themselves.
+    """
 
     x: float
     y: float
@@ -74,7 +88,14 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityChart:
-    """Dots over `area`; bars, which grow from `floor` upwards, over how many images have which confidence."""
+    """A reliability diagram, in SVG units.
+
+    Attributes:
+        area: the area of the dots.
+        dots: the bins that have an image, by rising confidence.
+        floor: y of the lower edge of the bars.
+        height: height of the drawing.
+    """
 
     area: PlotArea
     dots: tuple[Dot, ...]
@@ -84,7 +105,14 @@ class ReliabilityChart:
 
 @dataclass(frozen=True, slots=True)
 class CoverageChart:
-    """A line of accuracy over coverage, as SVG points, and the band of its intervals."""
+    """A chart of accuracy over coverage, in SVG units.
+
+    Attributes:
+        area: the area of the curve.
+        line: the curve, as the points of an SVG polyline.
+        band: the band of its 95% intervals, as the points of an SVG polygon.
+        height: height of the drawing.
+    """
 
     area: PlotArea
     line: str
@@ -97,33 +125,33 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> ReliabilityChart:
     area = PlotArea()
     depth = 56.0
     floor = area.bottom + depth + 12
-    most = max((one.n for one in bins), default=0)
+    most = max((bin.n for bin in bins), default=0)
     dots = []
-    for one in bins:
-        if one.accuracy is None or one.confidence is None:
+    for bin in bins:
+        if bin.accuracy is None or bin.confidence is None:
             continue
-        low, high = wilson_interval(one.correct, one.n)
-        bar = max(1.0, depth * one.n / most)
+        low, high = wilson_interval(bin.correct, bin.n)
+        bar = max(1.0, depth * bin.n / most)
         dots.append(
             Dot(
-                x=area.x(one.confidence),
-                y=area.y(one.accuracy),
+                x=area.x(bin.confidence),
+                y=area.y(bin.accuracy),
                 low=area.y(low),
                 high=area.y(high),
-                ideal=area.y(one.confidence),
-                over=one.confidence > one.accuracy,
-                bar_x=area.x(one.low) + 1,
+                ideal=area.y(bin.confidence),
+                over=bin.confidence > bin.accuracy,
+                bar_x=area.x(bin.low) + 1,
                 bar_y=round(floor - bar, 2),
-                bar_width=round(area.width * (one.high - one.low) - 2, 2),
+                bar_width=round(area.width * (bin.high - bin.low) - 2, 2),
                 bar_height=round(bar, 2),
-                bin=one,
+                bin=bin,
             )
         )
     return ReliabilityChart(area, tuple(dots), floor, floor + 40)
 
 
 def draw_coverage(points: Sequence[CoveragePoint]) -> CoverageChart:
-    """Place the curve; the y axis begins below the lowest accuracy, so that what differs can be seen."""
+    """Place the curve; the y axis begins just below the lowest accuracy, so that differences are visible."""
     lowest = min((point.accuracy for point in points), default=0.0)
     area = PlotArea(lowest=max(0.0, min(0.95, math.floor((lowest - 0.02) / LOWEST_STEP) * LOWEST_STEP)))
     upper = [(area.x(point.coverage), area.y(point.interval.high)) for point in points]

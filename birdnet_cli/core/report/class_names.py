@@ -1,4 +1,4 @@
-"""Class names as files spell them -> as people read them."""
+"""Class names as in the files -> class names for people."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ NUMBER = re.compile(r"\A\d+\.")
 
 
 def readable_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return class names with blanks for underscores, and without the numbers that CUB's names begin with.
+    """Return class names with spaces for underscores, and without the numbers that CUB's names begin with.
 
-    Where two classes would read the same, or a name would be empty, all of them stay as they are.
+    If two names would become equal, or a name empty, all names are returned unchanged.
     """
     numbered = all(NUMBER.match(name) for name in classes)
     read = tuple(" ".join((NUMBER.sub("", name) if numbered else name).replace("_", " ").split()) for name in classes)

@@ -1,4 +1,4 @@
-"""Confusions -> where the squares and labels of a confusion matrix are drawn, in SVG units."""
+"""An evaluation -> the coordinates of a confusion matrix's cells and labels, in SVG units."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,20 +9,31 @@ from birdnet_cli.core.evaluation import Evaluation
 
 __all__ = ["Matrix", "MatrixCell", "draw_matrix"]
 
-# Up to this many classes are drawn; of more, the ones that are confused most.
+# All classes are drawn up to this number; beyond it, only the most confused classes.
 DRAWN = 100
 DRAWN_OF_MORE = 40
-SIDE = 780.0
-SMALLEST, LARGEST = 11.0, 46.0
-# From this width on a square has room for its count.
+SIDE = 780.0  # preferred width of all cells
+SMALLEST, LARGEST = 11.0, 46.0  # width of a cell
+# A cell of this width has room for its count.
 NUMBERED = 22.0
-PER_CHARACTER = 0.56  # width of a letter, in font sizes
+PER_CHARACTER = 0.56  # mean width of a character, in font sizes
 LONGEST = 30  # characters of a label
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """A square that is not empty: its place, count, strength (share of the row, rooted) and whether it is a hit."""
+    """A cell of the matrix that has an image.
+
+    Attributes:
+        x: left edge.
+        y: upper edge.
+        true: index of the true class (row).
+        predicted: index of the predicted class (column).
+        count: number of images in the cell.
+        of: number of images in the row.
+        strength: square root of count / of, 0..1.
+        correct: whether the cell lies on the diagonal.
+    """
 
     x: float
     y: float
@@ -36,20 +47,20 @@ class MatrixCell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A drawing of `classes` (indices, in their order) as rows and columns.
+    """A drawn confusion matrix: true classes as rows, predicted classes as columns.
 
     Attributes:
-        classes: what is drawn.
-        all_classes: how many classes there are.
-        outside: mistakes that touch a class that is not drawn.
-        cells: the squares that are not empty.
-        size: of a square.
-        font: size of the labels.
-        left: width of the row labels; the squares begin there.
-        top: height of the column labels.
-        width: of the drawing.
-        height: of the drawing.
-        numbered: whether the squares show their counts.
+        classes: indices of the drawn classes, in their order.
+        all_classes: number of all classes, K.
+        outside: number of mistakes whose true or predicted class is not drawn.
+        cells: the cells that have an image.
+        size: width and height of a cell.
+        font: font size of the labels.
+        left: width of the row labels, and so the left edge of the cells.
+        top: height of the column labels, and so the upper edge of the cells.
+        width: width of the drawing.
+        height: height of the drawing.
+        numbered: whether the cells show their counts.
     """
 
     classes: tuple[int, ...]
@@ -66,31 +77,31 @@ class Matrix:
 
 
 def draw_matrix(evaluation: Evaluation, names: tuple[str, ...]) -> Matrix:
-    """Lay out all classes, or of more than 100 the 40 that take part in most confusions.
+    """Lay out all classes, or the 40 classes with the most mistakes if there are more than 100.
 
     Args:
-        evaluation: what was measured.
-        names: [K] labels as they are shown.
+        evaluation: the evaluation to draw.
+        names: K class names for the labels.
     """
     K = len(names)
     index = {name: label for label, name in enumerate(evaluation.classes)}
-    pairs = {(index[one.true], index[one.predicted]): one.count for one in evaluation.confusions}
+    pairs = {(index[pair.true], index[pair.predicted]): pair.count for pair in evaluation.confusions}
     classes = tuple(range(K)) if K <= DRAWN else _most_confused(pairs)
     place = {label: position for position, label in enumerate(classes)}
     size = float(np.clip(SIDE / max(1, len(classes)), SMALLEST, LARGEST))
     font = min(12.0, size * 0.9)
-    label = min(LONGEST, max((len(names[one]) for one in classes), default=0)) * PER_CHARACTER * font + 10
-    figures = evaluation.per_class
-    correct = {(one, one): figures[one].correct for one in classes if figures[one].correct}
+    margin = min(LONGEST, max((len(names[label]) for label in classes), default=0)) * PER_CHARACTER * font + 10
+    per_class = evaluation.per_class
+    correct = {(label, label): per_class[label].correct for label in classes if per_class[label].correct}
     cells = tuple(
         MatrixCell(
-            round(label + place[predicted] * size, 2),
-            round(label + place[true] * size, 2),
+            round(margin + place[predicted] * size, 2),
+            round(margin + place[true] * size, 2),
             true,
             predicted,
             count,
-            figures[true].n,
-            round((count / figures[true].n) ** 0.5, 3),
+            per_class[true].n,
+            round((count / per_class[true].n) ** 0.5, 3),
             true == predicted,
         )
         for (true, predicted), count in (correct | pairs).items()
@@ -104,10 +115,10 @@ def draw_matrix(evaluation: Evaluation, names: tuple[str, ...]) -> Matrix:
         cells=cells,
         size=round(size, 2),
         font=round(font, 2),
-        left=round(label, 2),
-        top=round(label, 2),
-        width=round(label + side + 1, 2),
-        height=round(label + side + 1, 2),
+        left=round(margin, 2),
+        top=round(margin, 2),
+        width=round(margin + side + 1, 2),
+        height=round(margin + side + 1, 2),
         numbered=size >= NUMBERED,
     )
 

@@ -1,24 +1,30 @@
-"""An evaluation -> the text of its page: figures, charts and thumbnails, with a script that sorts and filters."""
+"""An evaluation -> one self-contained HTML page: metrics, charts, thumbnails, and tables that sort and filter."""
 
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from birdnet_cli.core.atomic import write_bytes_atomically
 from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.evaluation import ClassEvaluation, Evaluation, widest_coverage
 from birdnet_cli.core.progress import Progress, SilentProgress
 from birdnet_cli.core.report.charts import draw_coverage, draw_reliability
 from birdnet_cli.core.report.class_names import readable_names
 from birdnet_cli.core.report.confusion_matrix import draw_matrix
-from birdnet_cli.core.report.html import page_environment, page_policy, read_script, read_style, require_report_extra
+from birdnet_cli.core.report.html import (
+    page_environment,
+    page_policy,
+    read_script,
+    read_style,
+    require_report_extra,
+    write_text,
+)
 from birdnet_cli.core.report.mistakes import confused_pairs, surest_mistakes
 from birdnet_cli.core.report.model_table import list_facts
 from birdnet_cli.core.report.thumbnails import Thumbnails
 
 __all__ = ["render_report", "write_report"]
 
-TARGETS = (0.95, 0.98, 0.99, 0.995)
+TARGETS = (0.95, 0.98, 0.99, 0.995)  # accuracies whose widest coverage is listed
 
 
 def write_report(
@@ -33,12 +39,12 @@ def write_report(
     """Write an evaluation as one self-contained HTML page.
 
     Args:
-        evaluation: what was measured.
+        evaluation: the evaluation to show.
         output: the file to write.
-        images: the data set that the images come from, for thumbnails; None leaves them out.
-        data_format: its layout.
+        images: the data set that was evaluated, for thumbnails; None leaves them out.
+        data_format: layout of the data set: `auto`, `folder`, `cub`, `csv` or `rec`.
         bbox: crop thumbnails to the data set's bounding boxes.
-        progress: told of thumbnails that had to be left out.
+        progress: gets a note if thumbnails had to be left out.
 
     Raises:
         UsageError: jinja2 is not installed.
@@ -54,17 +60,16 @@ def write_report(
         (progress or SilentProgress()).note(
             f"{thumbnails.refused} thumbnails left out: {images} does not hold the files that were evaluated"
         )
-    # A byte of a file name that is no UTF-8 is shown as an escape.
-    write_bytes_atomically(output, text.encode("utf-8", "backslashreplace"))
+    write_text(output, text)
 
 
 def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
-        evaluation: what was measured.
-        thumbnails: of its images.
-        made: the day to print.
+        evaluation: the evaluation to show.
+        thumbnails: thumbnails of `evaluation.outcomes`.
+        made: date printed on the page.
 
     Raises:
         UsageError: jinja2 is not installed.
@@ -85,7 +90,7 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
             policy=page_policy(style, script),
             made=made,
             rows=_by_recall(evaluation, names),
-            often_predicted=_often_predicted(evaluation, names),
+            frequent_mistakes=_frequent_mistakes(evaluation, names),
             pairs=confused_pairs(evaluation, thumbnails),
             mistakes=surest_mistakes(evaluation, thumbnails),
             mistakes_in_all=evaluation.n - int(evaluation.outcomes.correct.sum()),
@@ -101,13 +106,13 @@ def render_report(evaluation: Evaluation, thumbnails: Thumbnails, *, made: date)
 
 
 def _by_recall(evaluation: Evaluation, names: tuple[str, ...]) -> list[tuple[ClassEvaluation, str]]:
-    """Return the classes and how they are shown, the lowest recall first and those without an image last."""
+    """Return each class with its shown name, by rising recall; classes without an image come last."""
     rows = list(zip(evaluation.per_class, names, strict=True))
     return sorted(rows, key=lambda row: (row[0].recall is None, row[0].recall or 0.0, row[1]))
 
 
-def _often_predicted(evaluation: Evaluation, names: tuple[str, ...]) -> Mapping[str, tuple[str, int]]:
-    """Return, per class that has mistakes, what it was taken for most often, and how often."""
+def _frequent_mistakes(evaluation: Evaluation, names: tuple[str, ...]) -> Mapping[str, tuple[str, int]]:
+    """Return, for each class with a mistake, its most frequent wrong prediction and that prediction's count."""
     readable = dict(zip(evaluation.classes, names, strict=True))
     most: dict[str, tuple[str, int]] = {}
     for pair in evaluation.confusions:

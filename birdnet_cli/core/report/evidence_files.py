@@ -1,4 +1,4 @@
-"""Evidence maps of predictions -> a figure for each image, and the numbers in one JSON Lines file."""
+"""Predictions of a batch -> an evidence figure for each image, and the evidence maps in one JSON Lines file."""
 
 import json
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ LIST_NAME = "evidence.jsonl"
 
 
 class EvidenceWriter:
-    """Writes a figure for each image of `predict`, and the maps themselves into one list.
+    """Writes an evidence figure for each image of `predict`, and all maps into `evidence.jsonl`.
 
     Args:
-        model: from `load_model`.
-        folder: created if absent; must not hold an evidence list yet.
-        versus: paint what speaks for each image's first class against this one; None paints the first class alone.
+        model: the model that predicts.
+        folder: output folder; created if absent, must not hold an `evidence.jsonl` yet.
+        versus: name of a class whose evidence is subtracted from that of each image's predicted class; None shows the
+            evidence for the predicted class alone.
 
     Raises:
-        UnknownNameError: `versus` is no class of the model.
-        UsageError: the folder holds an evidence list already.
+        UnknownNameError: the model has no class `versus`.
+        UsageError: the folder already holds an `evidence.jsonl`.
     """
 
     def __init__(self, model: Model, folder: Path, *, versus: str | None = None) -> None:
@@ -42,7 +43,7 @@ class EvidenceWriter:
             raise UsageError(f"{self._list}: exists already; choose another folder for --explain")
 
     def __call__(self, batch: Batch, rows: Sequence[Prediction]) -> None:
-        """Write the figures of a batch and its rows, in order; rows without a prediction have none."""
+        """Write the figures and maps of a batch's predictions, in order; images that could not be read are left out."""
         good = [rows[position] for position in batch.good]
         if not good:
             return
@@ -60,17 +61,16 @@ class EvidenceWriter:
         maps = explain_logits(self.model, images, labels=labels, versus=versus).cpu()
         biases = bias_of[labels] - (0 if versus is None else bias_of[versus])
         return [
-            Evidence(row.path, classes[label], self.versus, float(one.sum() + bias), float(bias), one)
-            for row, label, bias, one in zip(rows, labels, biases.tolist(), maps, strict=True)
+            Evidence(row.path, classes[label], self.versus, float(evidence.sum() + bias), float(bias), evidence)
+            for row, label, bias, evidence in zip(rows, labels, biases.tolist(), maps, strict=True)
         ]
 
     def _label(self, row: Prediction) -> int:
-        # An image that is called the rival itself is explained by the next best class: a class has nothing to say
-        # against itself.
-        names = [guess for guess in row.top if guess.label != self.versus]
-        if not names:
+        # Evidence for the predicted class against itself is zero by definition; compare with the second class.
+        others = [guess for guess in row.top if guess.label != self.versus]
+        if not others:
             raise UsageError("--versus needs a second class to compare with: give -k 2 or more")
-        return names[0].index
+        return others[0].index
 
 
 def _title(evidence: Evidence) -> str:

@@ -1,4 +1,4 @@
-"""Which mistakes the page shows: the pairs of classes confused most, and the wrong calls that were surest."""
+"""An evaluation -> the mistakes that its page shows: the most confused pairs and the surest wrong predictions."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,22 @@ from birdnet_cli.core.report.thumbnails import Thumbnails
 
 __all__ = ["Mistake", "Pair", "confused_pairs", "surest_mistakes"]
 
-PAIRS = 12
-PER_SIDE = 3
-SUREST = 24
+PAIRS = 12  # confused pairs
+PER_SIDE = 3  # images of each class of a pair
+SUREST = 24  # wrong predictions
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One image as the page shows it: names are indices into the classes, `thumbnail` is a data URI or None."""
+    """An image of the page.
+
+    Attributes:
+        name: path relative to the data set's root.
+        true: index of the true class.
+        predicted: index of the predicted class.
+        probability: probability of the predicted class, 0..1.
+        thumbnail: a data URI, or None.
+    """
 
     name: str
     true: int
@@ -27,16 +35,16 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A class and what it is taken for.
+    """A class and another class that its images were predicted as.
 
     Attributes:
-        true: index of the class.
-        predicted: index of the other one.
-        count: images of `true` predicted `predicted`.
-        of: images of `true`.
-        reverse: images of `predicted` predicted `true`.
-        confused: the surest of the `count` images.
-        reference: the surest images of `predicted` that were predicted so, to compare with.
+        true: index of the true class.
+        predicted: index of the predicted class.
+        count: number of images of `true` predicted as `predicted`.
+        of: number of images of `true`.
+        reverse: number of images of `predicted` predicted as `true`.
+        confused: the most probable of the `count` wrong predictions.
+        reference: the most probable correct predictions of `predicted`, for comparison.
     """
 
     true: int
@@ -51,14 +59,13 @@ class Pair:
 def confused_pairs(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Pair, ...]:
     """Return the 12 most frequent confusions, with thumbnails of both sides."""
     index = {name: label for label, name in enumerate(evaluation.classes)}
-    counts = {(index[one.true], index[one.predicted]): one.count for one in evaluation.confusions}
-    figures = evaluation.per_class
+    counts = {(index[pair.true], index[pair.predicted]): pair.count for pair in evaluation.confusions}
     return tuple(
         Pair(
             true,
             predicted,
             count,
-            figures[true].n,
+            evaluation.per_class[true].n,
             counts.get((predicted, true), 0),
             _surest(evaluation, thumbnails, true, predicted),
             _surest(evaluation, thumbnails, predicted, predicted),
@@ -68,7 +75,7 @@ def confused_pairs(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Pair
 
 
 def surest_mistakes(evaluation: Evaluation, thumbnails: Thumbnails) -> tuple[Mistake, ...]:
-    """Return the 24 wrong calls of the highest probability, the surest first."""
+    """Return the 24 wrong predictions of the highest probability, by falling probability."""
     outcomes = evaluation.outcomes
     (wrong,) = np.nonzero(~outcomes.correct)
     order = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][:SUREST]

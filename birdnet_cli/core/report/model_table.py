@@ -1,4 +1,4 @@
-"""What a model says of itself -> rows of the page's last table, in words."""
+"""A model's description -> the rows of the page's table of the model."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +9,10 @@ __all__ = ["list_facts"]
 
 
 def list_facts(model: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return name and value of everything that is known, in the order of the data flow.
+    """Return name and value of every known fact, in the order of the data flow.
 
     Args:
-        model: what `describe_model` returned, or a part of it: what is absent is left out.
+        model: a document of `describe_model`, or a part of it; absent facts are left out.
     """
     return [(name, text) for name, value in _rows(model) if (text := _text(value))]
 

@@ -1,4 +1,4 @@
-"""Images of known bytes -> small square JPEGs as data URIs, within a bound on their bytes."""
+"""Images of known SHA-256 -> small square JPEGs as data URIs, up to a total size."""
 
 import base64
 import hashlib
@@ -14,33 +14,33 @@ from birdnet_cli.core.errors import ImageError
 
 __all__ = ["Thumbnails"]
 
-SIDE = 176  # pixels; shown at half of that, for screens with two pixels per point
+SIDE = 176  # pixels; shown at half this width, for screens with two pixels per point
 QUALITY = 80
-BUDGET = 1_500_000  # bytes of JPEG in one page; base64 makes a third more of it
+BUDGET = 1_500_000  # bytes of JPEG in one page; base64 adds a third
 
 
 class Pictured(Protocol):
-    """Images by name and digest, such as `core.evaluation.Outcomes`."""
+    """N images by name and digest, such as `core.evaluation.Outcomes`."""
 
     @property
     def names(self) -> Sequence[str]:
-        """[N] names."""
+        """N image names."""
 
     @property
     def digests(self) -> NDArray[Any]:
-        """[N, 32] sha256 of their files."""
+        """uint8 [N, 32], SHA-256 of the images' files."""
 
 
 class Thumbnails:
-    """Makes thumbnails of images, each once.
+    """Makes thumbnails of images; each thumbnail is made once.
 
     Args:
-        images: the images.
-        samples: where an image of a name lies; empty means that no image is shown.
-        budget: bytes of JPEG, after which no further thumbnail is made.
+        images: names and digests of the images.
+        samples: image name -> its file; empty if no image is to be shown.
+        budget: total bytes of JPEG; no thumbnail is made beyond it.
 
     Attributes:
-        refused: images asked for that are not there, cannot be read, or are not the ones that are meant.
+        refused: number of requested images whose file is missing, cannot be read, or has another SHA-256.
     """
 
     def __init__(self, images: Pictured, samples: Mapping[str, Sample], *, budget: int = BUDGET) -> None:
@@ -54,7 +54,7 @@ class Thumbnails:
         return bool(self._samples)
 
     def uri(self, row: int) -> str | None:
-        """Return the thumbnail of an image as a data URI; None if there is none to show."""
+        """Return the thumbnail of image `row` as a data URI; None if it cannot be shown."""
         if row not in self._made:
             self._made[row] = self._make(row) if self._samples else None
         return self._made[row]
@@ -65,7 +65,7 @@ class Thumbnails:
         sample = self._samples.get(self._images.names[row])
         try:
             data = b"" if sample is None else read_image_file(sample.path)
-            # Another picture under the same name would show a mistake that the model never made.
+            # Another picture under the same name would show a mistake that the model did not make.
             if sample is None or hashlib.sha256(data).digest() != self._images.digests[row].tobytes():
                 self.refused += 1
                 return None

@@ -1,4 +1,4 @@
-"""An evaluation of painted squares, whose names are as hostile as names can be, and pages of it."""
+"""An evaluation of painted squares, with hostile names, and pages of it."""
 
 import hashlib
 import io
@@ -26,7 +26,7 @@ NAMES = ("<script>alert(2)<", "onload='x' \"y\".jpg", "a&amp;b.jpg", "\udcff\x1b
 
 
 def write_squares(root: Path, evaluation: Evaluation) -> Evaluation:
-    """Write one of twelve JPEGs for every image of an evaluation under `root`, and return it with their digests."""
+    """Write a JPEG for every image of an evaluation under `root`, and return the evaluation with their digests."""
     rng = np.random.default_rng(0)
     pictures = []
     for _ in range(12):
@@ -58,7 +58,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]
 
 @pytest.fixture(scope="session")
 def hostile() -> Evaluation:
-    """An evaluation whose classes, files, model and data are all called something that must not become markup."""
+    """An evaluation whose classes, files, model and data all have names that must not become markup."""
     evaluation = simulate(classes=CLASSES, n=140, sharpness=0.8)
     names = [f"{NAMES[row % len(NAMES)]}{row}" for row in range(140)]
     outcomes = replace(evaluation.outcomes, names=tuple(names))

@@ -1,4 +1,4 @@
-"""The CSV and the page of an audit: all of it, and no name that becomes markup or a formula."""
+"""The CSV and the page of an audit are complete, and names become neither markup nor formulas."""
 
 import csv
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_the_csv_has_every_finding_and_no_formula(hostile: Audit, tmp_path: Path
     write_audit(hostile, tmp_path / "out")
     with (tmp_path / "out" / "audit.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["kind"] for row in rows] == [one.kind for one in hostile.findings]
+    assert [row["kind"] for row in rows] == [finding.kind for finding in hostile.findings]
     assert rows[0]["path"] == "'=cmd|'/c calc'!A1"
     assert float(rows[0]["score"]) == pytest.approx(hostile.findings[0].score, abs=1e-4)
 
@@ -46,20 +46,20 @@ def test_names_are_never_markup(hostile: Audit) -> None:
 def test_the_page_shows_both_pictures_of_a_pair(audit: Audit, flawed: tuple[Path, Path], tmp_path: Path) -> None:
     write_audit(audit, tmp_path, images=flawed[0])
     page = Outline((tmp_path / "audit.html").read_text(encoding="utf-8"))
-    pairs = sum(one.other is not None for one in audit.findings)
+    pairs = sum(finding.other is not None for finding in audit.findings)
     assert pairs
     assert page.elements["img"] == len(audit.findings) + pairs
 
 
 @pytest.mark.browser
-def test_it_renders_in_a_browser_without_a_word_and_asks_for_nothing(
+def test_it_renders_in_a_browser_without_a_console_message_or_a_request(
     chromium: Chromium, audit: Audit, flawed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     write_audit(audit, tmp_path, images=flawed[0])
     page = chromium.open((tmp_path / "audit.html").as_uri())
-    page.evaluate("document.querySelectorAll('img').forEach(one => one.loading = 'eager')")
+    page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     page.settle()
-    assert page.evaluate("Array.from(document.images).every(one => one.naturalWidth > 0)")
+    assert page.evaluate("Array.from(document.images).every(image => image.naturalWidth > 0)")
     assert page.complaints == []
     _, *others = page.requests
     assert [address for address in others if not address.startswith("data:")] == []

@@ -16,7 +16,7 @@ def test_a_plot_area_puts_zero_at_the_lower_left_and_one_at_the_upper_right() ->
     assert (area.right, area.bottom) == (110, 220)
 
 
-def test_a_plot_area_that_begins_higher_cuts_off_what_is_below() -> None:
+def test_a_plot_area_that_begins_higher_puts_lower_values_on_its_edge() -> None:
     area = PlotArea(top=0, height=100, lowest=0.9)
     assert area.y(0.95) == pytest.approx(50)
     assert area.y(0.2) == area.bottom
@@ -42,7 +42,7 @@ def test_a_dot_is_at_confidence_and_accuracy_with_wilsons_interval() -> None:
     assert dot.over
 
 
-def test_bars_are_as_high_as_images_are_many() -> None:
+def test_the_height_of_a_bar_is_proportional_to_its_images() -> None:
     evaluation = evaluation_of(CLASSES, [(0, 0, 0.9)] * 40 + [(0, 0, 0.5)] * 10)
     small, large = draw_reliability(evaluation.reliability).dots
     assert large.bar_height == pytest.approx(4 * small.bar_height, rel=0.01)

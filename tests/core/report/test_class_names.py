@@ -1,3 +1,5 @@
+"""Class names for people."""
+
 import pytest
 
 from birdnet_cli.core.report.class_names import readable_names
@@ -15,5 +17,7 @@ from birdnet_cli.core.report.class_names import readable_names
         ((), ()),
     ],
 )
-def test_names_read_well_unless_two_would_read_the_same(classes: tuple[str, ...], names: tuple[str, ...]) -> None:
+def test_names_lose_numbers_and_underscores_unless_two_would_become_equal(
+    classes: tuple[str, ...], names: tuple[str, ...]
+) -> None:
     assert readable_names(classes) == names

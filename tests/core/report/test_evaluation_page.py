@@ -1,4 +1,4 @@
-"""The page as text: everything in it, nothing outside it, and no name that becomes markup."""
+"""The evaluation's page as text: it is complete, loads nothing, and shows names as text."""
 
 import base64
 import hashlib
@@ -79,7 +79,7 @@ def test_no_identifier_is_there_twice(plain: Outline) -> None:
     assert referred <= identifiers.keys()
 
 
-def test_the_figures_and_their_intervals_are_shown() -> None:
+def test_the_metrics_and_their_intervals_are_shown() -> None:
     evaluation = simulate(classes=("a", "b", "c"), n=1800, sharpness=2.0)
     text = " ".join(" ".join(page_of(evaluation).text).split())
     for name in ("top1", "top5", "macro_recall", "macro_precision", "ece"):
@@ -126,7 +126,7 @@ def test_names_are_never_markup(hostile: Evaluation, plain: Outline) -> None:
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
 
 
-def test_a_name_that_no_encoding_has_is_written_as_an_escape(hostile: Evaluation, tmp_path: Path) -> None:
+def test_a_byte_of_a_name_that_is_not_utf8_is_written_as_an_escape(hostile: Evaluation, tmp_path: Path) -> None:
     write_report(hostile, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_bytes().decode("utf-8")
     assert "caf\\udce9" in text
@@ -140,7 +140,9 @@ def test_thumbnails_stand_side_by_side(page_with_images: Path) -> None:
     assert all(value.startswith("data:image/jpeg;base64,") for value in pictures)
     alternatives = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
     assert len(alternatives) == len(pictures)
-    assert all(re.fullmatch(r"(red|blue|grey) finch, called (red|blue|grey) finch", text) for text in alternatives)
+    assert all(
+        re.fullmatch(r"(red|blue|grey) finch, predicted as (red|blue|grey) finch", text) for text in alternatives
+    )
     assert page_with_images.stat().st_size < 2_500_000
 
 
@@ -155,7 +157,7 @@ class Notes:
         self.lines.append(text)
 
 
-def test_images_that_are_not_the_evaluated_ones_are_left_out_and_said_to_be(
+def test_images_other_than_the_evaluated_files_are_left_out_with_a_note(
     squares: tuple[Path, Evaluation], tmp_path: Path
 ) -> None:
     root, evaluation = squares
@@ -167,13 +169,13 @@ def test_images_that_are_not_the_evaluated_ones_are_left_out_and_said_to_be(
     assert "data:image" not in (tmp_path / "page.html").read_text()
 
 
-def test_images_that_are_no_data_set_are_an_error(hostile: Evaluation, tmp_path: Path) -> None:
+def test_images_without_a_data_set_are_an_error(hostile: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         write_report(hostile, tmp_path / "page.html", images=tmp_path / "absent")
     assert not (tmp_path / "page.html").exists()
 
 
-def test_duplicates_and_failures_are_told_at_the_top(hostile: Evaluation) -> None:
+def test_duplicates_and_failures_are_listed_at_the_top(hostile: Evaluation) -> None:
     text = " ".join("".join(page_of(hostile).text).split())
     assert "1 of these images are also in another split" in text
     assert f"of {hostile.n - 1} images" in text
@@ -188,7 +190,7 @@ def test_duplicates_and_failures_are_told_at_the_top(hostile: Evaluation) -> Non
         Evaluation(("a", "b"), OutcomeCollector(2).outcomes()),
         simulate(classes=tuple(f"class {number}" for number in range(150)), n=300, sharpness=1.0),
     ],
-    ids=["all right", "one image, wrong", "no image", "many classes"],
+    ids=["all correct", "one image, wrong", "no image", "many classes"],
 )  # fmt: skip
 def test_any_evaluation_can_be_shown(evaluation: Evaluation) -> None:
     page = page_of(evaluation)
@@ -205,12 +207,14 @@ def test_the_worst_class_is_the_first_row() -> None:
 def test_a_mistake_is_never_shown_as_certain() -> None:
     text = " ".join(page_of(evaluation_of(("a", "b"), [(0, 1, 0.9996), (0, 1, 0.5), (1, 1, 0.9)])).text)
     assert ">99%" in text
-    assert "Every wrong call, the surest first." in text
+    assert "All wrong predictions, the surest first." in text
 
 
 def test_the_same_evaluation_gives_the_same_page(hostile: Evaluation) -> None:
-    one, other = (render_report(hostile, Thumbnails(hostile.outcomes, {}), made=date(2026, 11, 25)) for _ in range(2))
-    assert one == other
+    first, second = (
+        render_report(hostile, Thumbnails(hostile.outcomes, {}), made=date(2026, 11, 25)) for _ in range(2)
+    )
+    assert first == second
 
 
 def test_without_jinja2_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

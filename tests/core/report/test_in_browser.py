@@ -1,4 +1,4 @@
-"""The page in a real browser: it renders, sorts and filters, says nothing, asks for nothing, and is there at once."""
+"""The evaluation's page in a real browser: it renders quickly, sorts, filters, and requests and logs nothing."""
 
 import hashlib
 from collections.abc import Iterator
@@ -44,10 +44,10 @@ def sort_button(number: int) -> str:
     return f"#classes-table th:nth-child({number + 1}) button"
 
 
-def test_it_renders_without_a_word_on_the_console_and_asks_for_nothing(page: Page, page_with_images: Path) -> None:
+def test_it_renders_without_a_console_message_or_a_request(page: Page, page_with_images: Path) -> None:
     assert page.evaluate("document.documentElement.dataset.ready") == "yes"
-    assert page.evaluate("Array.from(document.images).every(one => one.complete ? one.naturalWidth > 0 : true)")
-    page.evaluate("document.querySelectorAll('img').forEach(one => one.loading = 'eager')")
+    assert page.evaluate("Array.from(document.images).every(image => image.complete ? image.naturalWidth > 0 : true)")
+    page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     page.settle()
     assert page.complaints == []
     own, *others = page.requests
@@ -55,11 +55,11 @@ def test_it_renders_without_a_word_on_the_console_and_asks_for_nothing(page: Pag
     assert [address[:60] for address in others if not address.startswith("data:image/jpeg;base64,")] == []
 
 
-def test_pictures_are_square_and_seen(page: Page) -> None:
+def test_pictures_are_square_and_decoded(page: Page) -> None:
     sizes = page.evaluate(
-        "Promise.all(Array.from(document.images).map(one => { one.loading = 'eager'; return one.decode(); }))"
-        ".then(() => Array.from(document.images).map(one => { const box = one.getBoundingClientRect();"
-        "return [box.width, box.height, one.naturalWidth]; }))"
+        "Promise.all(Array.from(document.images).map(image => { image.loading = 'eager'; return image.decode(); }))"
+        ".then(() => Array.from(document.images).map(image => { const box = image.getBoundingClientRect();"
+        "return [box.width, box.height, image.naturalWidth]; }))"
     )
     assert len(sizes) > 20
     for width, height, natural in sizes:
@@ -78,7 +78,7 @@ def test_names_stay_text(hostile_tab: Page) -> None:
     assert len(hostile_tab.requests) == 1
 
 
-def test_the_policy_stops_a_script_that_is_not_the_pages_own(hostile_page: Path, chromium: Chromium) -> None:
+def test_the_policy_stops_a_foreign_script(hostile_page: Path, chromium: Chromium) -> None:
     text = hostile_page.read_text()
     bad = hostile_page.with_name("bad.html")
     bad.write_text(
@@ -108,7 +108,7 @@ def test_names_sort_as_text(page: Page) -> None:
     assert page.evaluate(FIRST_CELLS) == ["blue finch", "grey finch", "red finch"]
 
 
-def test_a_class_without_a_figure_stays_last_in_both_orders(chromium: Chromium, tmp_path: Path) -> None:
+def test_a_class_without_a_recall_stays_last_in_both_orders(chromium: Chromium, tmp_path: Path) -> None:
     evaluation = simulate(classes=("a", "b", "c"), n=60, sharpness=1.0)
     without_b = evaluation.outcomes.select(evaluation.outcomes.labels != 1)
     path = tmp_path / "page.html"
@@ -143,25 +143,25 @@ def test_a_filter_survives_sorting(page: Page) -> None:
     assert page.evaluate(FIRST_CELLS) == ["blue finch"]
 
 
-def test_the_keyboard_reaches_and_works_everything(page: Page) -> None:
+def test_the_keyboard_reaches_and_operates_every_control(page: Page) -> None:
     seen: list[str] = []
     for _ in range(60):
         page.press("Tab", code=9)
         seen.append(
             page.evaluate(
-                "(() => { const one = document.activeElement; return one.id || one.getAttribute('aria-label')"
-                "|| one.getAttribute('aria-labelledby') || one.textContent.trim(); })()"
+                "(() => { const focus = document.activeElement; return focus.id || focus.getAttribute('aria-label')"
+                "|| focus.getAttribute('aria-labelledby') || focus.textContent.trim(); })()"
             )
         )
         if page.evaluate("document.activeElement.matches('#classes-table th:nth-child(5) button')"):
             page.press("Enter", code=13, text="\r")
-    assert seen[0] == "Skip to the figures"
+    assert seen[0] == "Skip to the metrics"
     for stop in ("Confusion matrix", "matrix-heading", "classes-filter", "classes-title", "The same in numbers"):
         assert stop in seen
     assert page.evaluate("document.querySelector('th[aria-sort]').cellIndex") == 4
 
 
-def test_the_focus_is_seen(page: Page) -> None:
+def test_the_focus_is_visible(page: Page) -> None:
     page.press("Tab", code=9)
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
@@ -180,12 +180,12 @@ def test_no_screen_needs_scrolling_sideways(
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_text_stands_out_from_its_ground_in_either_scheme(
+def test_text_contrasts_with_its_ground_in_either_scheme(
     chromium: Chromium, page_with_images: Path, dark: bool
 ) -> None:
     page = chromium.open(page_with_images.as_uri(), dark=dark)
     try:
-        grounds = [luminance(page.evaluate(f"getComputedStyle({one}).backgroundColor")) for one in GROUNDS]
+        grounds = [luminance(page.evaluate(f"getComputedStyle({ground}).backgroundColor")) for ground in GROUNDS]
         assert (max(grounds) < 0.1) if dark else (min(grounds) > 0.8)
         for name in ("--ink", "--faint", "--correct", "--wrong", "--accent"):
             colour = luminance(page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('{name}')"))
@@ -233,7 +233,7 @@ def test_a_page_of_real_photographs_is_interactive_within_three_seconds(
     root = shared_data / "CUB_60"
     dataset = open_dataset(root).subset("test")
     simulated = simulate(classes=dataset.classes, n=len(dataset.samples), sharpness=3.0)
-    # The calls are made up; the photographs, and so the weight of the page, are not.
+    # The predictions are made up; the photographs, and so the size of the page, are real.
     names = tuple(sample.name for sample in dataset.samples)
     digests = b"".join(hashlib.sha256(sample.path.read_bytes()).digest() for sample in dataset.samples)
     columns = np.frombuffer(digests, np.uint8).reshape(-1, 32)
@@ -247,7 +247,7 @@ def test_a_page_of_real_photographs_is_interactive_within_three_seconds(
 
 
 def seconds_to_interactive(chromium: Chromium, path: Path) -> float:
-    """From the request to the frame after a click on a column has been answered."""
+    """Return the seconds from the request to the frame after a click on a column."""
     page = chromium.open(path.as_uri())
     try:
         before = page.evaluate(FIRST_CELLS)

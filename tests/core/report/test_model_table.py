@@ -1,4 +1,4 @@
-"""What the page says of the model."""
+"""The rows of the page's table of the model."""
 
 from birdnet_cli.core.report.model_table import list_facts
 
@@ -47,6 +47,6 @@ def test_an_address_stays_whole() -> None:
     assert dict(list_facts({"provenance": {"weights_source": source}}))["its weights"] == source
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_facts_are_left_out() -> None:
     assert list_facts({}) == []
     assert list_facts({"head": {"head": "svm", "C": None}}) == [("head", "svm")]

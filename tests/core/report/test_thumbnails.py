@@ -1,4 +1,4 @@
-"""Thumbnails: small, square, of the very files that were evaluated, and within their bound."""
+"""Thumbnails are small, square, made of the evaluated files alone, and limited in total size."""
 
 import base64
 import io
@@ -34,7 +34,9 @@ def test_a_thumbnail_is_a_small_square_jpeg(squares: Squares, samples: dict[str,
     assert bool(thumbnails)
 
 
-def test_each_is_made_once(squares: Squares, samples: dict[str, Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thumbnail_is_made_once(
+    squares: Squares, samples: dict[str, Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
     thumbnails = Thumbnails(squares[1].outcomes, samples)
     first = thumbnails.uri(3)
     monkeypatch.setattr(Thumbnails, "_make", lambda *_: pytest.fail("made again"))
@@ -51,7 +53,7 @@ def test_no_more_bytes_are_embedded_than_allowed(squares: Squares, samples: dict
     assert thumbnails.refused == 0
 
 
-def test_a_file_that_is_not_the_evaluated_one_is_refused(
+def test_a_file_other_than_the_evaluated_file_is_refused(
     squares: Squares, samples: dict[str, Sample], tmp_path: Path
 ) -> None:
     outcomes = squares[1].outcomes
@@ -73,7 +75,7 @@ def test_a_box_is_cropped_to(squares: Squares, samples: dict[str, Sample]) -> No
     outcomes = squares[1].outcomes
     sample = samples[outcomes.names[0]]
     boxed = Sample(sample.path, sample.name, 0, "test", box=(0, 0, 10, 10))
-    whole, part = (opened(Thumbnails(outcomes, {sample.name: one}).uri(0)) for one in (sample, boxed))
+    whole, part = (opened(Thumbnails(outcomes, {sample.name: shown}).uri(0)) for shown in (sample, boxed))
     assert whole.tobytes() != part.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""Draw one image beside the evidence for its name: the map painted over the photograph, the guesses, the scale."""
+"""Draw an image beside its evidence map, painted over the grey image, with a colour scale and the predictions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,20 @@ from birdnet_cli.core.report.pictures.text_fit import shorten
 __all__ = ["draw_evidence"]
 
 SIDE, MARGIN, GAP = 384, 24, 16  # pixels
-MOST_OPAQUE = 0.8
-GUESSES = 5
+MOST_OPAQUE = 0.8  # opacity of the strongest evidence, 0..1
+GUESSES = 5  # classes listed below the images
 
 
 def draw_evidence(image: Tensor, evidence: Tensor, row: Prediction, *, title: str) -> Image.Image:
-    """Draw the image, the same in grey under its evidence, and the names with their probabilities.
+    """Draw the image, the same image in grey under its evidence, and the class names with their probabilities.
 
-    Colours are as strong as the evidence in relation to the strongest position of this image.
+    The opacity of a position is proportional to its evidence, relative to the strongest position of the image.
 
     Args:
-        image: uint8 Tensor[3, S, S], as the backbone saw it.
-        evidence: Tensor[h, w], finite; above 0 speaks for the class.
+        image: uint8 Tensor[3, S, S], the transformed image.
+        evidence: float Tensor[h, w], finite, in logits; values above 0 are evidence for the class.
         row: the image's prediction.
-        title: one line; too long a one ends in an ellipsis.
+        title: heading of one line; if too long, it ends in an ellipsis.
 
     Returns:
         An RGB picture.
@@ -52,7 +52,7 @@ def draw_evidence(image: Tensor, evidence: Tensor, row: Prediction, *, title: st
 
 
 def _paint(photograph: Image.Image, evidence: NDArray[np.float32]) -> tuple[Image.Image, float]:
-    """Return the photograph in grey under the map, and the strongest absolute value of the map."""
+    """Return the photograph in grey under the map, and the largest absolute value of the map."""
     strongest = float(np.abs(evidence).max())
     smooth = Image.fromarray(evidence.astype(np.float32)).resize(photograph.size, Image.Resampling.BICUBIC)
     share = np.clip(np.asarray(smooth) / (strongest or 1.0), -1, 1)[..., None]  # [S, S, 1]
@@ -63,7 +63,7 @@ def _paint(photograph: Image.Image, evidence: NDArray[np.float32]) -> tuple[Imag
 
 
 def _draw_scale(sheet: Image.Image, place: tuple[int, int], strongest: float) -> None:
-    """Draw the colours from the strongest evidence against to the strongest for."""
+    """Draw the colours from the strongest evidence against the class to the strongest evidence for it."""
     x, y = place
     ramp = np.linspace(-1, 1, SIDE, dtype=np.float32)[None, :, None]  # [1, SIDE, 1]
     colour = np.where(ramp > 0, _rgb(FOR), _rgb(AGAINST))  # [1, SIDE, 3]

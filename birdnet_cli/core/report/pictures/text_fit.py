@@ -1,4 +1,4 @@
-"""Fit names into the width that a picture has for them: on one line, or on two."""
+"""Fit text into a width in pixels, on one line or on two."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -13,7 +13,7 @@ NAME_LINES = 2
 
 
 def shorten(text: str, font: Font, width: float) -> str:
-    """Cut `text` so that it fits into `width` pixels on one line, with an ellipsis where something is missing."""
+    """Cut `text` to `width` pixels on one line; cut text ends in an ellipsis."""
     text = _plain(text)
     if font.getlength(text) <= width:
         return text
@@ -23,7 +23,7 @@ def shorten(text: str, font: Font, width: float) -> str:
 
 
 def wrap(text: str, font: Font, width: int) -> list[str]:
-    """Break `text` at blanks and hyphens into at most NAME_LINES lines of `width` pixels; the last may be shortened."""
+    """Break `text` at spaces and hyphens into at most NAME_LINES lines of `width` pixels; each may be shortened."""
     lines: list[str] = []
     words = _plain(text.replace("_", " ")).replace("-", "- ").split(" ")
     while words and len(lines) < NAME_LINES - 1:
@@ -40,5 +40,5 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return `text` on one line."""
+    """Return `text` with single spaces for any whitespace, and so on one line."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The contact sheet of the demo: every image with its names, readable without colours."""
+"""The contact sheet shows every image with its names, readable without colours."""
 
 import numpy as np
 import pytest
