@@ -1,4 +1,4 @@
-"""A feature cache -> what is likely wrong with its data set."""
+"""A feature cache -> likely label errors, repeated images and outliers of its data set."""
 
 from birdnet_cli.core.engine.audit.audit import Audit, audit_cache
 from birdnet_cli.core.engine.audit.findings import Finding

@@ -1,4 +1,4 @@
-"""A feature cache -> what is likely wrong with its data set: labels, repeated images, images that do not belong."""
+"""Audit a feature cache: find likely label errors, repeated images and outliers of its data set."""
 
 import os
 from collections import Counter
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from birdnet_cli.core.cache import FeatureCache
+from birdnet_cli.core.cache import STATUS_OK, FeatureCache
 from birdnet_cli.core.device import resolve_device
 from birdnet_cli.core.engine.audit.findings import (
     KINDS,
@@ -30,25 +30,25 @@ from birdnet_cli.core.recipe import HeadSettings
 
 __all__ = ["Audit", "audit_cache"]
 
-NEAR = 0.8
+NEAR = 0.8  # cosine of near-duplicates
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was found, and in what.
+    """The findings of an audit, and the cache's images that they refer to.
 
     Attributes:
-        cache: the file's name.
-        descriptor: what images were compared by.
-        names: [N] paths of the images.
-        splits: [N] theirs.
-        labels: int64 [N]; -1 is unlabelled.
-        classes: [K] names.
-        digests: uint8 [N, 32], sha256 of the files.
-        findings: kind by kind, the clearest of each first.
-        accuracy: share of labelled images that heads which have not seen them call as their label says; None where
-            labels were not judged.
-        unreadable: `name: reason` of images that the extraction could not read.
+        cache: name of the cache's file.
+        descriptor: canonical name of the descriptor that images were compared by.
+        names: N image paths, relative to the data set's root.
+        splits: N splits.
+        labels: int64 [N], class indices 0..K-1; -1 is unlabelled.
+        classes: K class names.
+        digests: uint8 [N, 32], SHA-256 of the files.
+        findings: findings kind by kind, by falling score within a kind.
+        accuracy: share of the judged images whose label is predicted by heads solved without them, 0..1; None if labels
+            were not judged.
+        unreadable: `name: reason` of every image that the extraction could not read.
         bbox: whether the extraction cropped images to their bounding boxes.
     """
 
@@ -66,28 +66,28 @@ class Audit:
 
     def counts(self) -> dict[str, int]:
         """Return the number of findings of each kind."""
-        found = Counter(one.kind for one in self.findings)
+        found = Counter(finding.kind for finding in self.findings)
         return {kind: found[kind] for kind in KINDS}
 
     def label_of(self, row: int) -> str:
-        """Return the class that an image has, empty without one."""
+        """Return the class name of image `row`; empty if it is unlabelled."""
         return self.classes[self.labels[row]] if self.labels[row] >= 0 else ""
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one flat record per finding: what, how clear, which image, and what to compare it with."""
+        """Return a flat JSON object per finding: kind, score, image, and the image or class to compare it with."""
         return [
             {
-                "kind": one.kind,
-                "score": round(one.score, 4),
-                "path": self.names[one.row],
-                "split": self.splits[one.row],
-                "label": self.label_of(one.row),
-                "suggestion": "" if one.suggestion is None else self.classes[one.suggestion],
-                "other": "" if one.other is None else self.names[one.other],
-                "other_split": "" if one.other is None else self.splits[one.other],
-                "other_label": "" if one.other is None else self.label_of(one.other),
+                "kind": finding.kind,
+                "score": round(finding.score, 4),
+                "path": self.names[finding.row],
+                "split": self.splits[finding.row],
+                "label": self.label_of(finding.row),
+                "suggestion": "" if finding.suggestion is None else self.classes[finding.suggestion],
+                "other": "" if finding.other is None else self.names[finding.other],
+                "other_split": "" if finding.other is None else self.splits[finding.other],
+                "other_label": "" if finding.other is None else self.label_of(finding.other),
             }
-            for one in self.findings
+            for finding in self.findings
         ]
 
 
@@ -101,21 +101,20 @@ def audit_cache(
 ) -> Audit:
     """Look for likely label errors, repeated images and outliers in a cache; the images are not needed.
 
-    Labels of all splits are judged by softmax heads that were solved without them. Time grows with the square of the
-    number of images; memory holds no matrix of images x images but the solver's, and leaves labels unjudged where that
-    would be too large.
+    Labels of all splits are judged by heads that were solved without them. Time grows with N^2. The only N x N matrix
+    in memory is the solver's; if it would be too large, labels are not judged.
 
     Args:
         path: a feature cache.
-        pooling: which of its descriptors; None is the only one.
-        near: images of at least this cosine of their centred descriptors are near-duplicates, 0 to 1.
-        settings: of the heads; the default is a softmax head with the defaults of `train-head`.
+        pooling: name of a descriptor of the cache; None if the cache has a single descriptor.
+        near: lowest cosine of the centred descriptors of near-duplicates, above 0 and up to 1.
+        settings: settings of the heads; None is a softmax head with the defaults of `train-head`.
         progress: follows the work.
 
     Raises:
-        CacheError: not a cache, or damaged.
-        UsageError: several descriptors and no choice, or a threshold out of range.
-        UnknownNameError: no such descriptor.
+        CacheError: the file is not a cache, or it is damaged.
+        UsageError: the cache has several descriptors and `pooling` is None, or `near` is out of range.
+        UnknownNameError: the cache has no descriptor `pooling`.
         DataError: fewer than two images could be read.
     """
     if not 0 < near <= 1:
@@ -124,7 +123,7 @@ def audit_cache(
     settings = settings or HeadSettings(head="softmax")
     with FeatureCache.open(Path(path)) as cache:
         name = choose_descriptor(cache, pooling)
-        good = np.flatnonzero(cache.status == 0)
+        good = np.flatnonzero(cache.status == STATUS_OK)
         if len(good) < 2:
             raise DataError(f"{cache.path}: an audit compares images; {len(good)} could be read")
         labels, standardize = cache.labels[good], needs_standardizing(name)
@@ -138,14 +137,14 @@ def audit_cache(
                 progress=partial(follow, "compare"),
             )
         same = find_duplicates(cache.sha256[good])
-        # Copies in two folds would confirm each other's wrong label.
+        # Copies stay in one fold: a head that has seen a copy would confirm its wrong label.
         copies = np.unique(cache.sha256[good], axis=0, return_inverse=True)[1].reshape(-1)
         judged = _judge_labels(cache, name, good[labels >= 0], copies[labels >= 0], settings, progress)
         found = [
-            *([] if judged is None else _at(good[labels >= 0], find_label_errors(judged, labels[labels >= 0]))),
-            *_at(good, same),
-            *_at(good, find_near_duplicates(likeness, least=near, but=[one.row for one in same])),
-            *_at(good, find_outliers(likeness, labels)),
+            *([] if judged is None else _at_rows(good[labels >= 0], find_label_errors(judged, labels[labels >= 0]))),
+            *_at_rows(good, same),
+            *_at_rows(good, find_near_duplicates(likeness, least=near, excluded=[finding.row for finding in same])),
+            *_at_rows(good, find_outliers(likeness, labels)),
         ]
         return Audit(
             cache.path.name,
@@ -157,7 +156,7 @@ def audit_cache(
             cache.sha256,
             tuple(found),
             None if judged is None else judged.accuracy,
-            tuple(f"{cache.names[row]}: {cache.errors[row]}" for row in np.flatnonzero(cache.status)),
+            tuple(f"{cache.names[row]}: {cache.errors[row]}" for row in np.flatnonzero(cache.status != STATUS_OK)),
             bool(cache.provenance["bbox"]),
         )
 
@@ -170,11 +169,23 @@ def _judge_labels(
     settings: HeadSettings,
     progress: Progress,
 ) -> OutOfFold | None:
-    """Return what heads say of rows that they have not seen; None, with a note, where that cannot be known."""
+    """Return probabilities of heads that were solved without the rows.
+
+    Args:
+        cache: the cache.
+        name: the descriptor.
+        rows: int64 [n], labelled rows of the cache.
+        groups: int64 [n]; rows of the same group stay in one fold.
+        settings: settings of the heads.
+        progress: follows the work, and gets a note if labels cannot be judged.
+
+    Returns:
+        Probabilities [n, K] over the cache's classes; None if labels cannot be judged.
+    """
     source = CachedRows(cache, name, rows)
     present, labels = np.unique(cache.labels[rows], return_inverse=True)
     if len(present) < 2 or len(np.unique(groups)) < settings.cv:
-        progress.note(f"labels are not judged: that takes two classes and {settings.cv} different labelled images")
+        progress.note(f"labels are not judged: they need two classes and {settings.cv} different labelled images")
         return None
     if choose_solver(rows=source.rows, dim=source.dim, settings=settings) == "streamed":
         progress.note(f"labels are not judged: {len(rows):,} images are too many for one kernel matrix")
@@ -195,9 +206,9 @@ def _judge_labels(
     return replace(found, probabilities=probabilities)
 
 
-def _at(rows: NDArray[np.int64], findings: list[Finding]) -> list[Finding]:
-    """Return findings about positions as findings about the rows at these positions."""
+def _at_rows(rows: NDArray[np.int64], findings: list[Finding]) -> list[Finding]:
+    """Translate findings about positions 0..n-1 to the cache's rows at these positions."""
     return [
-        replace(one, row=int(rows[one.row]), other=None if one.other is None else int(rows[one.other]))
-        for one in findings
+        replace(finding, row=int(rows[finding.row]), other=None if finding.other is None else int(rows[finding.other]))
+        for finding in findings
     ]

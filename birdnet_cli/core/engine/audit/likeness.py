@@ -1,4 +1,4 @@
-"""Descriptors [N, D] -> which images nearly repeat an earlier one, and how close each is to its own class."""
+"""Descriptors [N, D] -> each image's most similar earlier image, and its closeness to its own class."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from birdnet_cli.core.heads.solver import Moments, measure_moments
 
 __all__ = ["Likeness", "compare_images"]
 
-# Of the rows that are compared with all others at a time, and of their similarities.
+# Memory of a slab, the rows that are compared with all others at a time, and likewise of their similarities.
 SLAB_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """How the images resemble each other.
+    """Similarities of N images, as cosines of their centred descriptors, -1..1.
 
     Attributes:
-        earlier: of each image the most similar one before it, int64 [N]; -1 for the first.
-        similarity: the cosine with that one, float32 [N].
-        across: the most similar one before it of another split, int64 [N]; -1 where there is none.
-        across_similarity: the cosine with that one, float32 [N].
-        closeness: mean cosine with the nearest images of the own class, float32 [N]; NaN where there is no other.
+        earlier: int64 [N], row of the most similar earlier image; -1 for the first image.
+        similarity: float32 [N], cosine with that image; 0 for the first image.
+        across: int64 [N], row of the most similar earlier image of another split; -1 if there is none.
+        across_similarity: float32 [N], cosine with that image; 0 if there is none.
+        closeness: float32 [N], mean cosine with the nearest images of the same class; NaN if the class has no other.
     """
 
     earlier: NDArray[np.int64]
@@ -47,16 +47,16 @@ def compare_images(
 ) -> Likeness:
     """Compare each image with every other by the cosine of their centred descriptors.
 
-    The mean descriptor, which all images share, is taken off: cosines are then about 0 between strangers, whatever the
-    pooling. The source is read once for every slab of rows that memory holds; time grows with N^2 D.
+    The mean descriptor is subtracted first, so that the cosine of unrelated images is about 0 for every pooling. The
+    source is read once for every slab of rows; time grows with N^2 D.
 
     Args:
-        source: all rows.
-        labels: integers [N]; -1 is a class of its own for nobody.
-        splits: [N] names.
+        source: descriptors [N, D].
+        labels: int64 [N], class indices; images of label -1 have no closeness.
+        splits: N names of splits.
         standardize: divide each feature by its standard deviation first.
-        nearest: images of the own class that closeness is averaged over.
-        progress: called with the finished fraction.
+        nearest: number of nearest images of the same class that closeness is averaged over.
+        progress: called with the finished fraction, 0..1.
 
     Raises:
         NumericsError: a descriptor is not finite.
@@ -92,7 +92,7 @@ def compare_images(
 
 
 def _units(source: RowSource, moments: Moments) -> Iterator[tuple[int, Tensor]]:
-    """Yield the rows centred, scaled and of length 1; a row that equals the mean stays 0."""
+    """Yield (first row, rows [n, D]) centred, scaled and of length 1; a row that equals the mean stays 0."""
     for start, block in source.blocks():
         rows = block - moments.mean
         if moments.scale is not None:

@@ -19,7 +19,7 @@ def found(audit: Audit, kind: str) -> list[dict[str, object]]:
     return [row for row in audit.to_rows() if row["kind"] == kind]
 
 
-def test_a_wrong_label_is_the_surest_of_its_kind_and_named_rightly(audit: Audit) -> None:
+def test_a_wrong_label_has_the_highest_score_and_the_true_class_as_suggestion(audit: Audit) -> None:
     first = found(audit, "label")[0]
     assert (first["path"], first["label"], first["suggestion"]) == ("train/rings/wrong.png", "rings", "stripes")
     assert len(found(audit, "label")) <= 3
@@ -36,19 +36,19 @@ def test_a_copy_is_a_duplicate_and_nothing_else(audit: Audit) -> None:
 def test_a_brightened_picture_in_another_split_is_a_near_duplicate(audit: Audit) -> None:
     pairs = [{row["path"], row["other"]} for row in found(audit, "near-duplicate")]
     assert {"test/stripes/near.png", "train/stripes/005.png"} in pairs
-    one = next(row for row in found(audit, "near-duplicate") if row["other"] == "test/stripes/near.png")
-    assert (one["split"], one["other_split"]) == ("train", "test")
+    row = next(row for row in found(audit, "near-duplicate") if row["other"] == "test/stripes/near.png")
+    assert (row["split"], row["other_split"]) == ("train", "test")
 
 
 def test_a_picture_of_noise_is_an_outlier(audit: Audit) -> None:
     assert "train/checks/noise.png" in [row["path"] for row in found(audit, "outlier")]
 
 
-def test_findings_come_kind_by_kind_the_clearest_first(audit: Audit) -> None:
-    kinds = [one.kind for one in audit.findings]
+def test_findings_come_kind_by_kind_by_falling_score(audit: Audit) -> None:
+    kinds = [finding.kind for finding in audit.findings]
     assert kinds == sorted(kinds, key=["label", "duplicate", "near-duplicate", "outlier"].index)
     for kind in set(kinds):
-        scores = [one.score for one in audit.findings if one.kind == kind]
+        scores = [finding.score for finding in audit.findings if finding.kind == kind]
         assert scores == sorted(scores, reverse=True)
     assert audit.counts() == {kind: kinds.count(kind) for kind in audit.counts()}
 
@@ -73,7 +73,7 @@ def test_labels_are_left_unjudged_with_a_note_where_the_solver_would_stream(flaw
 
 
 @pytest.mark.parametrize("near", [0, -0.5, 1.01, float("nan")])
-def test_a_threshold_that_is_no_cosine_is_refused(flawed: tuple[Path, Path], near: float) -> None:
+def test_a_threshold_out_of_range_is_refused(flawed: tuple[Path, Path], near: float) -> None:
     with pytest.raises(UsageError, match="expected a cosine above 0 and up to 1"):
         audit_cache(flawed[1], pooling="max", near=near)
 

@@ -1,4 +1,4 @@
-"""Likeness: all cosines of centred descriptors, whatever the slabs."""
+"""Similarities against the matrix of all cosines of centred descriptors, for every size of slab."""
 
 import numpy as np
 import pytest
