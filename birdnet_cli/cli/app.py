@@ -27,7 +27,7 @@ from birdnet_cli.cli.neighbors import neighbors
 from birdnet_cli.cli.predict import predict
 from birdnet_cli.cli.recipes import recipes_app
 from birdnet_cli.cli.train_head import train_head
-from birdnet_cli.core.errors import FbnError
+from birdnet_cli.core.errors import ExitCode, FbnError
 
 __all__ = ["app", "main"]
 
@@ -36,7 +36,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 some inputs failed, 4 a gate failed, 130/143 interrupted.",
+    epilog=f"Exit codes: {ExitCode.DONE} done, {ExitCode.FAILURE} failure, {ExitCode.USAGE} usage, "
+    f"{ExitCode.SOME_INPUTS_FAILED} some inputs failed, {ExitCode.GATE_FAILED} a gate failed, "
+    f"{ExitCode.INTERRUPTED}/{ExitCode.TERMINATED} interrupted.",
 )
 app.command()(demo)
 app.command()(extract)
@@ -82,14 +84,14 @@ def main() -> NoReturn:
     try:
         app()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except (FbnError, OSError, MemoryError) as error:
         if os.environ.get("FBN_DEBUG"):
             raise
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"error: {message.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
-        sys.exit(error.exit_code if isinstance(error, FbnError) else 1)
-    sys.exit(0)
+        sys.exit(error.exit_code if isinstance(error, FbnError) else ExitCode.FAILURE)
+    sys.exit(ExitCode.DONE)
 
 
 def _let_any_name_pass() -> None:
@@ -101,7 +103,7 @@ def _let_any_name_pass() -> None:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     # The blocks on the stack close what they hold; finished shards and files stay.
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(ExitCode.TERMINATED)
 
 
 def _deliver_again(dropped: "sys.UnraisableHookArgs") -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from birdnet_cli.core.errors import ExitCode
+
 __all__ = ["cache_app"]
 
 cache_app = typer.Typer(no_args_is_help=True, help="Inspect and verify feature caches.")
@@ -48,4 +50,4 @@ def verify(
         repair_cache(file, damaged, data=repair, weights=weights, progress=progress)
         typer.echo(f"{file}: {len(damaged)} damaged rows recomputed")
     else:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from birdnet_cli.cli import options
+from birdnet_cli.core.errors import ExitCode, UsageError
 
 __all__ = ["data_app"]
 
@@ -35,7 +36,7 @@ def check(
         for line in problems or [f"{data}: no problem found"]:
             typer.echo(line.encode("utf-8", "backslashreplace"))
     if problems:
-        raise typer.Exit(4)
+        raise typer.Exit(ExitCode.GATE_FAILED)
 
 
 @data_app.command()
@@ -77,7 +78,6 @@ def split(
 ) -> None:
     """Divide a data set by chance, stratified by class, and write the lists as a CSV that every command reads."""
     from birdnet_cli.core.data import assign_splits, open_dataset, write_csv
-    from birdnet_cli.core.errors import UsageError
 
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; choose another name or give --overwrite")
@@ -137,7 +137,7 @@ def convert(
         typer.echo(f"{path}: {count:,} images")
     if report.failures:
         print_failures(report.failures)
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)
 
 
 @data_app.command()

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from birdnet_cli.core.errors import ExitCode
+
 __all__ = ["doctor"]
 
 
@@ -20,4 +22,4 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     else:
         print_checks(checks)
     if any(check.status == "missing" for check in checks):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from birdnet_cli.cli import options
+from birdnet_cli.core.errors import ExitCode
 
 __all__ = ["evaluate"]
 
@@ -97,6 +98,6 @@ def evaluate(
     print_evaluation(figures)
     print_verdicts(verdicts)
     if not all(verdict.passed for verdict in verdicts):
-        raise typer.Exit(4)
+        raise typer.Exit(ExitCode.GATE_FAILED)
     if figures.failed:
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

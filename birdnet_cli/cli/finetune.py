@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from birdnet_cli.cli import options
+from birdnet_cli.core.errors import ExitCode
 
 __all__ = ["finetune"]
 
@@ -211,4 +212,4 @@ def finetune(
         typer.echo(report.summary())
     if report.failures:
         print_failures(report.failures)
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from birdnet_cli.cli import options
+from birdnet_cli.core.errors import ExitCode, UsageError
 
 __all__ = ["neighbors"]
 
@@ -51,7 +52,6 @@ def neighbors(
     from birdnet_cli.cli.display.neighbors import print_neighbors
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.neighbors import NeighborSearch, find_neighbors
-    from birdnet_cli.core.errors import UsageError
     from birdnet_cli.core.report.pictures.neighbor_sheet import draw_neighbor_sheet
 
     if sheet is not None and images is None:
@@ -77,4 +77,4 @@ def neighbors(
         with replace_atomically(sheet) as temporary:
             picture.save(temporary, format="PNG")
     if any(one.error is not None for one in found):
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from birdnet_cli.cli import options
+from birdnet_cli.core.errors import ExitCode, UsageError
 
 __all__ = ["predict"]
 
@@ -46,7 +47,6 @@ def predict(
     from birdnet_cli.cli.display.predictions import write_predictions
     from birdnet_cli.core.atomic import replace_atomically
     from birdnet_cli.core.engine.predict import predict as run
-    from birdnet_cli.core.errors import UsageError
     from birdnet_cli.core.model import load_model
     from birdnet_cli.core.model.library import find_model
     from birdnet_cli.core.report.evidence_files import EvidenceWriter
@@ -75,4 +75,4 @@ def predict(
         ):
             failed = write_predictions(rows, form, stream)
     if failed:
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

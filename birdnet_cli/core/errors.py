@@ -1,12 +1,15 @@
-"""The errors that the core raises: one clear line each, and the exit code that the command line gives them."""
+"""The errors that the core raises, each with a one-line message and an exit code, and the exit codes of `fbn`."""
 
 import difflib
+import signal
 from collections.abc import Iterable
+from enum import IntEnum
 
 __all__ = [
     "CacheError",
     "CheckpointError",
     "DataError",
+    "ExitCode",
     "FbnError",
     "ImageError",
     "KernelError",
@@ -20,16 +23,33 @@ __all__ = [
 ]
 
 
-class FbnError(Exception):
-    """Base of every error that fbn raises on purpose; the message says what was expected, what came, what to do."""
+class ExitCode(IntEnum):
+    """Exit codes of `fbn`; a process that a signal stopped exits with 128 + the signal's number."""
 
-    exit_code = 1
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    SOME_INPUTS_FAILED = 3
+    # A gate of `fbn evaluate --fail-under`, or a problem that `fbn data check` found.
+    GATE_FAILED = 4
+    INTERRUPTED = 128 + signal.SIGINT
+    TERMINATED = 128 + signal.SIGTERM
+
+
+class FbnError(Exception):
+    """Base of every error that fbn raises on purpose; the message says what was expected, what came, what to do.
+
+    Attributes:
+        exit_code: the exit code of the command that the error ends.
+    """
+
+    exit_code: int = ExitCode.FAILURE
 
 
 class UsageError(FbnError):
     """A setting or argument is out of range, misspelt or contradicts another."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class UnknownNameError(UsageError):
@@ -47,11 +67,11 @@ class DataError(FbnError):
 
 
 class ImageError(DataError):
-    """One image cannot be used.
+    """An image cannot be used.
 
     Args:
         path: the file, as the user would name it.
-        reason: why, without the path.
+        reason: why the image cannot be used, without the path.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -79,9 +99,9 @@ class KernelError(FbnError):
     """A compiled kernel cannot be built or loaded; the message ends with the compiler's last lines.
 
     Args:
-        reason: what was expected and what came.
-        remedy: the command or instruction that mends it.
-        log: all that the compiler wrote, where it ran.
+        reason: the cause: what was expected, and what was found.
+        remedy: the command or instruction that repairs it.
+        log: the whole output of the compiler; empty where no compiler ran.
     """
 
     LAST_LINES = 15
@@ -103,11 +123,11 @@ class NumericsError(FbnError):
 
 
 class TrainingInterruptedError(FbnError):
-    """A signal stopped a training, which has saved itself.
+    """A signal stopped a training after it saved a checkpoint.
 
     Args:
-        message: where it stopped, and how to go on.
-        number: the signal.
+        message: the step at which it stopped, and how to continue.
+        number: the signal's number.
     """
 
     def __init__(self, message: str, number: int) -> None:

@@ -1,13 +1,25 @@
 """The errors' texts and exit codes."""
 
 import pickle
+import signal
 
 import pytest
 
 from birdnet_cli.core import errors
-from birdnet_cli.core.errors import FbnError, ImageError, UnknownNameError, UsageError, near_matches
+from birdnet_cli.core.errors import (
+    ExitCode,
+    FbnError,
+    ImageError,
+    TrainingInterruptedError,
+    UnknownNameError,
+    UsageError,
+    near_matches,
+)
 
-CHILDREN = [kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type) and kind is not FbnError]
+NO_ERRORS = (ExitCode, FbnError)
+CHILDREN = [
+    kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type) and kind not in NO_ERRORS
+]
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
@@ -18,6 +30,17 @@ def test_every_error_is_a_child_of_fbn_error(kind: type[Exception]) -> None:
 @pytest.mark.parametrize("kind", [FbnError, *CHILDREN])
 def test_usage_errors_exit_with_2_and_every_other_error_with_1(kind: type[FbnError]) -> None:
     assert kind.exit_code == (2 if issubclass(kind, UsageError) else 1)
+
+
+def test_the_exit_codes_are_those_that_scripts_know() -> None:
+    assert {code.name: int(code) for code in ExitCode} == {
+        "DONE": 0, "FAILURE": 1, "USAGE": 2, "SOME_INPUTS_FAILED": 3, "GATE_FAILED": 4, "INTERRUPTED": 130,
+        "TERMINATED": 143,
+    }  # fmt: skip
+
+
+def test_a_training_that_a_signal_stopped_exits_as_a_process_that_the_signal_ended() -> None:
+    assert TrainingInterruptedError("stopped", signal.SIGTERM).exit_code == ExitCode.TERMINATED
 
 
 def test_near_matches_come_best_first_and_at_most_three() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from birdnet_cli.core.errors import ExitCode
 from tests.crash.cases import CASES
 from tests.crash.faulty_disk import KINDS, build, is_preloaded
 from tests.crash.machine import Machine
@@ -44,7 +45,7 @@ def main() -> int:
             for line in found:
                 lost = True
                 print(f"{name}, {line}", flush=True)
-    return int(lost)
+    return ExitCode.FAILURE if lost else ExitCode.DONE
 
 
 def _start_with_faulty_disk() -> int:
@@ -68,7 +69,7 @@ def _fill(machine: Machine) -> Iterator[str]:
     """Yield what is wrong with runs in which no file may grow beyond a share of the largest result."""
     for share in SHARES:
         code, said, wrong = machine.starve(int(share * machine.largest))
-        if code != 1 or "File too large" not in said.rpartition("error: ")[2]:
+        if code != ExitCode.FAILURE or "File too large" not in said.rpartition("error: ")[2]:
             yield f"at {share:.0%}: exit code {code}: {said[-500:]}"
         yield from (f"at {share:.0%}: {line}" for line in [*_unclear(machine, said), *wrong])
     print(f"{machine.name}: {len(SHARES)} full disks", flush=True)
@@ -84,9 +85,9 @@ def _strike(machine: Machine, most: int | None) -> Iterator[str]:
             struck, code, said, wrong = machine.strike(at, kind)
             if not struck:
                 wrong.append("nothing was struck")
-            if code not in ((-9,) if kind == "SIGKILL" else (0, 1)):
+            if code not in ((-9,) if kind == "SIGKILL" else (ExitCode.DONE, ExitCode.FAILURE)):
                 wrong.append(f"exit code {code}: {said[-500:]}")
-            if code == 1:
+            if code == ExitCode.FAILURE:
                 wrong += _unclear(machine, said)
             yield from (f"{kind} at {at} ({struck}): {line}" for line in wrong)
     took = time.monotonic() - started

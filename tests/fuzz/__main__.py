@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+from birdnet_cli.core.errors import ExitCode
 from tests.fuzz.harness import fuzz
 from tests.fuzz.parsers import PARSERS
 
@@ -22,7 +23,7 @@ def main() -> int:
         print(f"{name}: {given.inputs:,} inputs, {len(findings)} findings, {time.monotonic() - started:.0f} s")
         found += findings
     print("\n".join(found))
-    return 1 if found else 0
+    return ExitCode.FAILURE if found else ExitCode.DONE
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from birdnet_cli.core.errors import ExitCode
 from tests.load.endurance import extract_and_watch, write_images
 
 
@@ -18,8 +19,9 @@ def main() -> int:
         bad = write_images(Path(name) / "data", given.images)
         seen = extract_and_watch(Path(name), given.images, workers=given.workers)
     print(seen)
-    sound = (seen.code, seen.failed) == (3, bad) and seen.slope < 5e6 and seen.last_rate > 0.9 * seen.first_rate
-    return int(not sound or seen.listed != bad)
+    listed = (seen.code, seen.failed, seen.listed) == (ExitCode.SOME_INPUTS_FAILED, bad, bad)
+    steady = seen.slope < 5e6 and seen.last_rate > 0.9 * seen.first_rate
+    return ExitCode.DONE if listed and steady else ExitCode.FAILURE
 
 
 if __name__ == "__main__":
