@@ -3,6 +3,7 @@
 from birdnet_cli.core.recipe.base import Settings
 from birdnet_cli.core.recipe.extract import ExtractSettings
 from birdnet_cli.core.recipe.finetune import FinetuneSettings
+from birdnet_cli.core.recipe.flag import Flag
 from birdnet_cli.core.recipe.head import HeadSettings
 from birdnet_cli.core.recipe.network import MapHeadSettings, NetworkSettings
 from birdnet_cli.core.recipe.pooling import PoolingSettings
@@ -14,6 +15,7 @@ __all__ = [
     "AugmentSettings",
     "ExtractSettings",
     "FinetuneSettings",
+    "Flag",
     "HeadSettings",
     "MapHeadSettings",
     "NetworkSettings",

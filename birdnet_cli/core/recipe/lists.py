@@ -1,4 +1,4 @@
-"""Settings that are lists, or that a text such as `100,150` writes as one."""
+"""Types of settings that are lists, which a text such as `100,150` may write."""
 
 from typing import Annotated
 

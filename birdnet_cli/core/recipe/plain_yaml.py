@@ -12,7 +12,7 @@ MOST_CHARACTERS = 2**20
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Without aliases, by which a few lines can stand for any amount of memory."""
+    """Refuses aliases, by which a few lines can expand to any amount of memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -25,10 +25,10 @@ def read_yaml(text: str, *, source: str) -> Any:
 
     Args:
         text: the document.
-        source: what it is, for the error.
+        source: name of the document in the error, such as its path.
 
     Raises:
-        UsageError: not YAML, too long, nested too deeply, an alias, or a value that no type can hold.
+        UsageError: not YAML, too long, nested too deeply, an alias, or a value out of the range of its type.
     """
     if len(text) > MOST_CHARACTERS:
         raise UsageError(f"{source}: not YAML of at most {MOST_CHARACTERS:,} characters")
@@ -37,5 +37,5 @@ def read_yaml(text: str, *, source: str) -> Any:
     except RecursionError as error:
         raise UsageError(f"{source}: not YAML: nested too deeply") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # A date without such a day is a ValueError of datetime.
+        # A date that the calendar does not have raises ValueError.
         raise UsageError(f"{source}: not YAML: {' '.join(str(error).split())}") from error

@@ -1,4 +1,4 @@
-"""One descriptor."""
+"""Settings of a descriptor: the pooling, its reduction or sketch, and the normalization of its values."""
 
 from typing import Literal
 
@@ -10,24 +10,32 @@ __all__ = ["PoolingSettings"]
 
 
 class PoolingSettings(Settings):
-    """One descriptor, as `core.poolings.parse_pooling` reads it from a name such as `bilinear-reduce144`.
+    """Settings of a descriptor, as `core.poolings.parse_pooling` reads them from `bilinear-reduce144` or the like."""
 
-    Attributes:
-        name: `max`, `avg`, `bilinear` or `compact`.
-        normalize: signed square root and l2 normalization of the pooled values (max: never).
-        packed: bilinear only: keep the upper triangle, off-diagonal values times sqrt(2).
-        reduce: bilinear and compact: channels after a 1x1 PCA projection that comes before the pooling.
-        select: keep this many components, those of the highest variance over the training split.
-        sketch: compact only: the projection.
-        sketch_dim: compact only: the number of dimensions after it.
-        seed: compact only: seed of the sketch's own generator.
-    """
-
-    name: Literal["max", "avg", "bilinear", "compact"]
-    normalize: bool = True
-    packed: bool = True
-    reduce: int | None = Field(default=None, ge=1)
-    select: int | None = Field(default=None, ge=1)
-    sketch: Literal["tensor_sketch", "random_maclaurin"] = "tensor_sketch"
-    sketch_dim: int = Field(default=8192, ge=1)
-    seed: int = Field(default=0, ge=0)
+    name: Literal["max", "avg", "bilinear", "compact"] = Field(
+        description="Pooling of the feature map [N, C, h, w] over its h * w locations."
+    )
+    normalize: bool = Field(
+        default=True, description="Signed square root and l2 normalization of the pooled values; max ignores it."
+    )
+    packed: bool = Field(
+        default=True,
+        description="bilinear: keep the upper triangle alone, C * (C + 1) / 2 values instead of C * C, with "
+        "off-diagonal values times sqrt(2), which keeps inner products.",
+    )
+    reduce: int | None = Field(
+        default=None,
+        ge=1,
+        description="bilinear, compact: channels after the 1x1 PCA projection before the pooling; None is no "
+        "projection.",
+    )
+    select: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of components to keep, those of highest variance over the training split; None keeps all.",
+    )
+    sketch: Literal["tensor_sketch", "random_maclaurin"] = Field(
+        default="tensor_sketch", description="compact: random projection that approximates the bilinear kernel."
+    )
+    sketch_dim: int = Field(default=8192, ge=1, description="compact: dimensions of the projected descriptor.")
+    seed: int = Field(default=0, ge=0, description="compact: seed of the generator that draws the projection.")

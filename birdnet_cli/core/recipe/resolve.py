@@ -1,8 +1,9 @@
 """YAML, environment, flags and `--set` overrides -> validated, frozen settings.
 
-Order, each overriding the one before: defaults < recipe file < flags (Typer has put the environment into them) <
-`--set section.key=value`. A recipe is one YAML file with the sections `extract`, `head` and `finetune`; an unknown key
-anywhere is an error that names its near matches.
+Order, each overriding those before it: defaults < recipe file < flags (into which Typer puts the environment) <
+`--set section.key=value`. Settings that are given together in a layer also set those that they
+imply. A recipe is a YAML file with the sections `extract`, `head` and `finetune`; an unknown key anywhere is an error
+that names its near matches.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,7 @@ def list_recipes() -> dict[str, Path]:
 
 
 def find_recipe(name_or_path: str) -> Path:
-    """Return the file of a recipe that comes with fbn, or of the user's own.
+    """Return the file of a recipe that comes with fbn, or the user's own file.
 
     Raises:
         UnknownNameError: neither a known name nor an existing file.
@@ -48,7 +49,7 @@ def load_recipe(name_or_path: str) -> dict[str, dict[str, Any]]:
     """Read a recipe's sections without validating their values.
 
     Raises:
-        UnknownNameError: no such recipe, or a section that is none of `extract`, `head`, `finetune`.
+        UnknownNameError: no such recipe, or a section other than `extract`, `head` and `finetune`.
         UsageError: not YAML, or not a mapping of mappings.
     """
     path = find_recipe(name_or_path)
@@ -76,18 +77,23 @@ def resolve_settings(
     """Merge defaults, a recipe's section, flags and `--set` overrides, and validate the result.
 
     Args:
-        schema: the settings class.
+        schema: the settings model.
         section: its section in a recipe and in overrides, such as `extract`.
         recipe: a recipe's name or file.
         flags: values from the command line; None means "not given".
-        overrides: `section.key=value` texts; the value is read as YAML. Other sections' overrides are rejected.
+        overrides: texts `section.key=value` of this section; the value is read as YAML.
 
     Raises:
-        UsageError: an unknown key, a wrong type, or a value out of range; the message names the key.
+        UsageError: an unknown key, a wrong type, or a value out of range; the message names every such key.
     """
-    values: dict[str, Any] = dict(load_recipe(recipe).get(section, {})) if recipe else {}
-    values |= {key: value for key, value in (flags or {}).items() if value is not None}
-    values |= dict(_parse_override(text, section) for text in overrides)
+    layers: list[dict[str, Any]] = [
+        load_recipe(recipe).get(section, {}) if recipe else {},
+        {key: value for key, value in (flags or {}).items() if value is not None},
+        dict(_parse_override(text, section) for text in overrides),
+    ]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values |= schema.with_implied(layer)
     for key in values:
         if key not in schema.model_fields:
             raise UnknownNameError(f"setting of '{section}'", str(key), schema.model_fields)
