@@ -133,7 +133,7 @@ def test_an_audit_is_a_table_json_and_two_files(fbn: Fbn, cache: Path, textures:
     done = fbn("data", "audit", cache, "--pooling", "avg", "-o", "audit", "--images", textures, "-q")
     assert done.code == 0, done.err
     assert "36 images: " in done.out
-    assert "of the labels are what heads say that have not seen the image" in done.out
+    assert "of the labels are predicted by heads that have not seen the image" in done.out
     assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == ["audit.csv", "audit.html"]
     document = json.loads(fbn("data", "audit", cache, "--pooling", "avg", "--json", "-q").out)
     assert document["counts"].keys() == {"label", "duplicate", "near-duplicate", "outlier"}

@@ -41,7 +41,7 @@ def test_stdout_shows_the_accuracy_its_intervals_and_the_classes(
         assert line.split()[-4:] == [f"{figures[name]:.2%}", f"{low:.2%}", "to", f"{high:.2%}"]
     assert "Wilson" in done.out
     right = [point for point in figures["coverage"] if point["accuracy"] >= 0.99]
-    assert f"99% right on the surest {right[-1]['coverage']:.2%} of the images" in done.out
+    assert f"99% correct on the surest {right[-1]['coverage']:.2%} of the images" in done.out
     assert all(name in done.out for name in CLASSES)
 
 

@@ -1,1 +1,1 @@
-"""What people see: console, progress, tables and the formats of results."""
+"""Output of the commands: consoles, progress, tables and the formats of results."""

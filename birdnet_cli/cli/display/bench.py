@@ -33,19 +33,19 @@ def print_op_report(report: "OpReport") -> None:
     )
     for op in dict.fromkeys(row.op for row in report.rows):
         stdout.print(f"\n{op}: fbn is {machine['fbn runs'].get(op, 'not there')}")
-        figures = ("speed", "GEMM", "MB")
-        table = create_table("shape", "input", "contender", "forward, ms", *figures, "with gradient, ms", *figures)
-        for row in (one for one in report.rows if one.op == op):
+        columns = ("speed", "GEMM", "MB")
+        table = create_table("shape", "input", "contender", "forward, ms", *columns, "with gradient, ms", *columns)
+        for row in (row for row in report.rows if row.op == op):
             table.add_row(row.shape, row.dtype, row.contender, *_pass_cells(row.forward), *_pass_cells(row.both))
         stdout.print(table)
     stdout.print(
-        "\nspeed: of eager in float32 on the same shape; GEMM: rate of the leanest arithmetic, of the matrix product "
-        "in that dtype;\nMB: most memory in use beyond the input"
+        "\nspeed: relative to eager in float32 on the same shape; GEMM: rate of the leanest arithmetic, relative to "
+        "the matrix product in that dtype;\nMB: peak memory beyond the input"
     )
 
 
 def print_data_rates(rates: "DataRates") -> None:
-    """Show images per second of the loader and of each step alone."""
+    """Show images per second of the loader and of each of its steps alone."""
     table = create_table("step", "images/s")
     table.add_row(f"all, {rates.workers} processes" if rates.workers else "all, this process", f"{rates.load:,.0f}")
     for name, rate in (("read", rates.read), ("decode", rates.decode), ("resize", rates.resize)):
@@ -53,26 +53,32 @@ def print_data_rates(rates: "DataRates") -> None:
     stdout.print(table)
 
 
-def print_head_comparison(found: "HeadComparison") -> None:
-    """Show both heads' seconds and objectives, and how often they agree."""
+def print_head_comparison(comparison: "HeadComparison") -> None:
+    """Show the seconds and objectives of both heads, and the share of images that they predict alike."""
     stdout.print(
-        f"{found.head}, C = {found.C:.4g}: {found.images:,} images x {found.dims:,} values, {found.classes} classes"
+        f"{comparison.head}, C = {comparison.C:.4g}: {comparison.images:,} images x {comparison.dims:,} values, "
+        f"{comparison.classes} classes"
     )
     table = create_table("solver", "seconds", "objective")
-    table.add_row("fbn", f"{found.seconds:.2f}", f"{found.objective:.8g}")
-    state = f", tol {found.tolerance:g}" + ("" if found.converged else " (did not converge)")
-    table.add_row(found.rival + state, f"{found.rival_seconds:.2f}", f"{found.rival_objective:.8g}")
+    table.add_row("fbn", f"{comparison.seconds:.2f}", f"{comparison.objective:.8g}")
+    state = f", tol {comparison.tolerance:g}" + ("" if comparison.converged else " (did not converge)")
+    table.add_row(comparison.rival + state, f"{comparison.rival_seconds:.2f}", f"{comparison.rival_objective:.8g}")
     stdout.print(table)
-    agreement = "no test image" if found.agreement is None else f"{found.agreement:.2%} of {found.tested} test images"
+    agreement = (
+        "no test image"
+        if comparison.agreement is None
+        else f"{comparison.agreement:.2%} of {comparison.tested} test images"
+    )
     stdout.print(
-        f"{found.speedup:.1f}x as fast; objectives differ by {found.difference:+.1e}; same class on {agreement}"
+        f"{comparison.speedup:.1f}x as fast; objectives differ by {comparison.difference:+.1e}; "
+        f"same class on {agreement}"
     )
 
 
-def _pass_cells(figures: "PassRow") -> list[str]:
+def _pass_cells(measured: "PassRow") -> list[str]:
     return [
-        f"{figures.seconds * 1e3:.2f}",
-        "-" if figures.speed is None else f"{figures.speed:.2f}x",
-        f"{figures.gemm_share:.0%}",
-        "-" if figures.extra_bytes is None else f"{figures.extra_bytes / 1e6:.1f}",
+        f"{measured.seconds * 1e3:.2f}",
+        "-" if measured.speed is None else f"{measured.speed:.2f}x",
+        f"{measured.gemm_share:.0%}",
+        "-" if measured.extra_bytes is None else f"{measured.extra_bytes / 1e6:.1f}",
     ]

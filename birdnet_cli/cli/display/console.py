@@ -1,4 +1,4 @@
-"""What a person sees on stderr: progress with rate and time left, notes; and tables on stdout."""
+"""The consoles of stdout and stderr, and progress on stderr with rate and time left."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from birdnet_cli.core.progress import Advance
 
 __all__ = ["ConsoleProgress", "stderr", "stdout"]
 
-# A pipe or a file has no width of its own: wide enough that tables keep their lines whole.
+# Columns of a pipe or a file, which have no width: wide enough that rows of tables are not wrapped.
 PIPE_WIDTH = 200
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -23,10 +23,10 @@ stderr = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty()
 
 
 class ConsoleProgress:
-    """Follows the engine on stderr: a bar on a terminal, else a line per tenth of what takes long; when quiet, notes.
+    """Shows the engine's progress on stderr: a bar on a terminal, else a line per tenth of a long stage.
 
     Args:
-        quiet: show notes only.
+        quiet: show notes, and no progress.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -34,7 +34,7 @@ class ConsoleProgress:
 
     @contextmanager
     def stage(self, title: str, *, total: int, unit: str) -> Iterator[Advance]:
-        """Show one stage of `total` units until the block ends."""
+        """Show a stage of `total` units until the block ends."""
         if self.quiet:
             yield lambda _units: None
         elif stderr.is_terminal:
@@ -45,12 +45,12 @@ class ConsoleProgress:
             yield _TenthLines(title, total, unit).advance
 
     def note(self, text: str) -> None:
-        """Print one line that the user should see."""
+        """Print a line that the user should see."""
         stderr.print(Text(text), soft_wrap=True)
 
 
 class _TenthLines:
-    """At most one line per tenth, and none for what is over at once."""
+    """Prints a line per tenth of a stage, at intervals of 2 s or more, and none for a short stage."""
 
     def __init__(self, title: str, total: int, unit: str) -> None:
         self.title, self.total, self.unit = title, total, unit

@@ -1,17 +1,26 @@
 """What `fbn data` prints."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.text import Text
 
 from birdnet_cli.cli.display.console import stdout
+from birdnet_cli.cli.display.printable import printable
 from birdnet_cli.cli.display.tables import create_table
 
 if TYPE_CHECKING:
     from birdnet_cli.core.engine.audit import Audit
 
-__all__ = ["print_audit", "print_counts"]
+__all__ = ["print_audit", "print_counts", "print_problems"]
+
+
+def print_problems(problems: Sequence[str], data: Path) -> None:
+    """Show a line per problem that `fbn data check` found, or that the data set has none."""
+    for line in problems or [f"{data}: no problem found"]:
+        typer.echo(printable(line).encode())
 
 
 def print_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) -> None:
@@ -40,4 +49,4 @@ def print_audit(found: "Audit", *, most: int) -> None:
     counted = ", ".join(f"{count:,} {kind}" for kind, count in found.counts().items())
     stdout.print(f"{len(found.names):,} images: {counted}, {len(found.unreadable):,} unreadable")
     if found.accuracy is not None:
-        stdout.print(f"{found.accuracy:.2%} of the labels are what heads say that have not seen the image")
+        stdout.print(f"{found.accuracy:.2%} of the labels are predicted by heads that have not seen the image")

@@ -14,11 +14,10 @@ __all__ = ["print_demo"]
 
 
 def print_demo(report: "DemoReport") -> None:
-    """Show the demo's accuracies and times, one prediction, the files it left and what to try next."""
+    """Show the demo's accuracies and times, a prediction, the files it wrote and commands to try next."""
     table = create_table("pooling", "dimensions", "test top-1", "test top-5", "head solved in")
     for row in report.rows:
-        figures = row.evaluation
-        shares = (f"{share:.1%}" for share in (figures.top1, figures.top5))
+        shares = (f"{share:.1%}" for share in (row.evaluation.top1, row.evaluation.top5))
         table.add_row(row.pooling, f"{row.dim:,}", *shares, f"{row.seconds:.1f} s")
     stdout.print()
     stdout.print(table)

@@ -14,7 +14,7 @@ __all__ = ["print_neighbors"]
 
 
 def print_neighbors(found: "Neighborhood") -> None:
-    """Show one image's neighbours by falling similarity."""
+    """Show the neighbours of an image by falling similarity."""
     stdout.print(Text(found.path, style="bold"))
     if found.error is not None:
         stdout.print(Text(f"error: {found.error}\n"))
@@ -22,7 +22,7 @@ def print_neighbors(found: "Neighborhood") -> None:
     for path in found.same:
         stdout.print(Text(f"the same file as {path}"))
     table = create_table("similarity", "class", "image")
-    for one in found.neighbors:
-        table.add_row(f"{one.similarity:.3f}", Text(one.label), Text(one.path))
+    for neighbor in found.neighbors:
+        table.add_row(f"{neighbor.similarity:.3f}", Text(neighbor.label), Text(neighbor.path))
     stdout.print(table)
     stdout.print()

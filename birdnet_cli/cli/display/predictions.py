@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import IO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from birdnet_cli.cli.display.console import PIPE_WIDTH
+from birdnet_cli.cli.display.printable import printable
+from birdnet_cli.cli.display.tables import create_table
 from birdnet_cli.core.model import Prediction
 from birdnet_cli.core.spreadsheet import text_cell
 
@@ -17,12 +18,12 @@ __all__ = ["write_predictions"]
 
 
 def write_predictions(rows: Iterable[Prediction], form: str, stream: IO[str]) -> int:
-    """Write rows as they come (a table when all are there) and return how many of them are failures.
+    """Write rows as they come (a table when all are complete), and return the number of failures.
 
     Args:
-        rows: one prediction per image.
+        rows: a prediction per image.
         form: `table`, `json`, `jsonl` or `csv`.
-        stream: text; undecodable bytes of file names are written as backslash escapes.
+        stream: text stream; undecodable bytes of file names are written as backslash escapes.
     """
     failed = 0
 
@@ -36,32 +37,27 @@ def write_predictions(rows: Iterable[Prediction], form: str, stream: IO[str]) ->
     return failed
 
 
-def _printable(text: str) -> str:
-    # A byte of a file name that is no UTF-8 becomes \udcXX, which is also JSON's own escape for it.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _write_table(rows: Iterable[Prediction], stream: IO[str]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = create_table()
     table.add_column("image", overflow="fold")
     table.add_column("name")
     table.add_column("probability", justify="right")
     for row in rows:
         for position, guess in enumerate(row.top):
-            name = _printable(row.path) if position == 0 else ""
+            name = printable(row.path) if position == 0 else ""
             table.add_row(Text(name), Text(guess.label), f"{guess.prob:.2%}")
         if row.error is not None:
-            table.add_row(Text(_printable(row.path)), Text(f"error: {_printable(row.error)}", style="red"), "")
+            table.add_row(Text(printable(row.path)), Text(f"error: {printable(row.error)}", style="red"), "")
     Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH).print(table)
 
 
 def _write_json(rows: Iterable[Prediction], stream: IO[str]) -> None:
-    stream.write(_printable(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=1)) + "\n")
+    stream.write(printable(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=1)) + "\n")
 
 
 def _write_json_lines(rows: Iterable[Prediction], stream: IO[str]) -> None:
     for row in rows:
-        stream.write(_printable(json.dumps(row.to_json(), ensure_ascii=False)) + "\n")
+        stream.write(printable(json.dumps(row.to_json(), ensure_ascii=False)) + "\n")
         stream.flush()
 
 
@@ -69,7 +65,7 @@ def _write_csv(rows: Iterable[Prediction], stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["path", "status", "error", "rank", "label", "index", "prob", "model"])
     for row in rows:
-        path, error = (text_cell(_printable(text)) for text in (row.path, row.error or ""))
+        path, error = (text_cell(printable(text)) for text in (row.path, row.error or ""))
         model = text_cell(row.model)
         if not row.top:
             writer.writerow([path, row.status, error, "", "", "", "", model])

@@ -1,4 +1,4 @@
-"""What commands print for people: results on stdout as tables, failures on stderr."""
+"""The tables of all commands, and those that belong to no single display: fields, checks, failures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from birdnet_cli.cli.display.console import stderr, stdout
+from birdnet_cli.cli.display.printable import printable
 
 if TYPE_CHECKING:
     from birdnet_cli.core.engine.doctor import Check
@@ -18,19 +19,19 @@ COLOURS = {"ok": "green", "absent": "yellow", "missing": "red"}
 
 
 def create_table(*columns: str) -> Table:
-    """Return an empty table in the one style of all commands."""
+    """Return an empty table in the style of all commands."""
     return Table(*columns, box=None, header_style="bold", pad_edge=False)
 
 
 def print_failures(failures: Sequence[str]) -> None:
-    """Name every image that could not be read."""
+    """Name every image that could not be read, on stderr."""
     stderr.print(Text(f"{len(failures)} images could not be read:"))
     for line in failures:
-        stderr.print(Text(f"  {line.encode('utf-8', 'backslashreplace').decode()}"), soft_wrap=True)
+        stderr.print(Text(f"  {printable(line)}"), soft_wrap=True)
 
 
 def print_cross_validation(trained: "TrainedHead") -> None:
-    """Show how each C did on the images that its folds left out."""
+    """Show accuracy and loss of each C on the images that its folds left out, on stderr."""
     if not trained.fit.cross_validation:
         return
     table = create_table("C", "accuracy", "± over folds", "loss")
@@ -41,7 +42,7 @@ def print_cross_validation(trained: "TrainedHead") -> None:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """Show a mapping, nested ones with dotted names."""
+    """Show a mapping, with dotted names for nested mappings."""
     table = create_table("field", "value")
     for name, value in _leaves(fields):
         table.add_row(Text(name), Text(str(value)))
@@ -49,7 +50,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
 
 
 def print_checks(checks: Iterable["Check"]) -> None:
-    """Show what an installation has and lacks."""
+    """Show which parts of an installation were found, and what to do about the others."""
     table = create_table("", "what", "found", "what to do")
     for check in checks:
         state = Text(check.status, style=COLOURS[check.status])

@@ -1,4 +1,4 @@
-"""What a person sees of a training on stderr: a live bar with rate, time left and memory, or a line per interval."""
+"""Progress of a training on stderr: a live bar with rate, time left and memory, or a line per logged update."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ __all__ = ["TrainingDisplay"]
 
 
 class TrainingDisplay(ConsoleProgress):
-    """Follows `finetune`; a process that trains with others gets a copy of it."""
+    """Shows the progress of `finetune`; each process of a training gets a copy."""
 
     @contextmanager
     def training(self, *, start: int, total: int) -> Iterator[Callable[[TrainingStatus], None]]:
