@@ -1,1 +1,1 @@
-"""The command line: argv -> one engine call."""
+"""The command line: arguments -> a call of the engine -> output and exit code."""

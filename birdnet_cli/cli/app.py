@@ -1,4 +1,4 @@
-"""`fbn`: every command on one screen, and the one place where errors become text and exit codes."""
+"""`fbn`: the list of all commands, and the only place where errors become text and exit codes."""
 
 import io
 import os
@@ -16,6 +16,7 @@ from birdnet_cli.cli.cache import cache_app
 from birdnet_cli.cli.compare import compare
 from birdnet_cli.cli.data import data_app
 from birdnet_cli.cli.demo import demo
+from birdnet_cli.cli.display.printable import printable
 from birdnet_cli.cli.doctor import doctor
 from birdnet_cli.cli.evaluate import evaluate
 from birdnet_cli.cli.extract import extract
@@ -24,6 +25,7 @@ from birdnet_cli.cli.info import info
 from birdnet_cli.cli.kernels import kernels_app
 from birdnet_cli.cli.models import models_app
 from birdnet_cli.cli.neighbors import neighbors
+from birdnet_cli.cli.options import SettingsCommand
 from birdnet_cli.cli.predict import predict
 from birdnet_cli.cli.recipes import recipes_app
 from birdnet_cli.cli.train_head import train_head
@@ -41,9 +43,9 @@ app = typer.Typer(
     f"{ExitCode.INTERRUPTED}/{ExitCode.TERMINATED} interrupted.",
 )
 app.command()(demo)
-app.command()(extract)
-app.command("train-head")(train_head)
-app.command()(finetune)
+app.command(cls=SettingsCommand)(extract)
+app.command("train-head", cls=SettingsCommand)(train_head)
+app.command(cls=SettingsCommand)(finetune)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
@@ -69,7 +71,9 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="FBN_DEBUG", help="Show tracebacks.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="FBN_DEBUG", help="Show tracebacks of errors.", show_default="off")
+    ] = False,
 ) -> None:
     """Tell look-alikes apart: from a folder of images to a trained, portable classifier."""
     if debug:
@@ -77,10 +81,10 @@ def _root(
 
 
 def main() -> NoReturn:
-    """Run the command line; every error that fbn raises on purpose is one line on stderr and its own exit code."""
+    """Run the command line; an error that fbn raises on purpose is a line on stderr, and sets the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.unraisablehook = _deliver_again
-    _let_any_name_pass()
+    sys.unraisablehook = _send_interrupt_again
+    _accept_any_file_name()
     try:
         app()
     except KeyboardInterrupt:
@@ -89,25 +93,25 @@ def main() -> NoReturn:
         if os.environ.get("FBN_DEBUG"):
             raise
         message = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {message.encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, FbnError) else ExitCode.FAILURE)
     sys.exit(ExitCode.DONE)
 
 
-def _let_any_name_pass() -> None:
-    # A file name may hold bytes that are no UTF-8: they are read as `os.fsdecode` reads them, and shown as \udcXX.
+def _accept_any_file_name() -> None:
+    # Bytes of a file name that are not UTF-8 are read as `os.fsdecode` reads them, and written as \udcXX.
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # The blocks on the stack close what they hold; finished shards and files stay.
+    # SystemExit runs the context managers on the stack, which remove temporary files; finished shards and files stay.
     sys.exit(ExitCode.TERMINATED)
 
 
-def _deliver_again(dropped: "sys.UnraisableHookArgs") -> None:
-    # Python drops what is raised inside a destructor or a weakref callback; an interrupt must not be lost there.
+def _send_interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+    # Python drops an exception that is raised in a destructor or a weakref callback; an interrupt must not be lost.
     if isinstance(dropped.exc_value, (KeyboardInterrupt, SystemExit)):
         number = signal.SIGINT if isinstance(dropped.exc_value, KeyboardInterrupt) else signal.SIGTERM
         threading.Timer(0.05, os.kill, (os.getpid(), number)).start()

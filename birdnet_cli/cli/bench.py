@@ -1,12 +1,13 @@
 """`fbn bench`: rates on this machine."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from birdnet_cli.cli import options
+
+if TYPE_CHECKING:
+    from birdnet_cli.core.recipe import ExtractSettings
 
 __all__ = ["bench_app"]
 
@@ -18,60 +19,54 @@ def _bench() -> None:
     """Measure rates on this machine."""
 
 
-@bench_app.command("extract")
+@bench_app.command("extract", cls=options.SettingsCommand)
+@options.with_settings(
+    "extract",
+    only=("backbone", "weights", "pooling", "image_size", "batch_size", "workers", "device"),
+    recipes=False,
+)
 def bench_extract(
     data: options.DataRoot,
+    *,
     images: Annotated[int, typer.Option(min=16, help="Images per measurement.")] = 128,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 3,
-    backbone: Annotated[str, typer.Option(help="The backbone.")] = "vgg16",
-    weights: Annotated[str, typer.Option(help="auto, none (random) or a file.")] = "auto",
-    pooling: Annotated[str, typer.Option(help="Descriptors, comma-separated.")] = "bilinear",
-    image_size: Annotated[int, typer.Option(help="Side of the square input, in pixels.")] = 224,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    device: options.Device = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    settings: "ExtractSettings",
+    as_json: options.AsJson = False,
 ) -> None:
     """Time the whole extraction pipeline against the backbone alone, in bfloat16 and float32, interleaved."""
     from birdnet_cli.cli.display.bench import print_rates
     from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.bench.extraction import bench_extract as run
-    from birdnet_cli.core.recipe import ExtractSettings, resolve_settings
 
-    flags = {
-        "backbone": backbone, "weights": weights, "pooling": pooling, "image_size": image_size,
-        "batch_size": batch_size, "workers": workers, "device": device,
-    }  # fmt: skip
-    rates = run(
-        data,
-        settings=resolve_settings(ExtractSettings, section="extract", flags=flags),
-        images=images,
-        repeats=repeats,
-        progress=ConsoleProgress(),
-    )
-    if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rates], indent=1))
-    else:
-        print_rates(rates)
+    rates = run(data, settings=settings, images=images, repeats=repeats, progress=ConsoleProgress())
+    print_result([row.to_json() for row in rates], as_json=as_json, table=lambda: print_rates(rates))
 
 
 @bench_app.command("ops")
 def bench_ops(
-    op: Annotated[str | None, typer.Option(help="Ops, comma-separated.  [default: all]")] = None,
+    op: Annotated[str | None, typer.Option(help="Ops to time, comma-separated.", show_default="all")] = None,
     shapes: Annotated[
         str | None,
-        typer.Option(metavar="NxCxL,…", help="Images x channels x positions.  [default: each op's own list]"),
+        typer.Option(
+            metavar="NxCxL,…", help="Images x channels x positions of the inputs.", show_default="each op's own list"
+        ),
     ] = None,
-    dtypes: Annotated[str, typer.Option(help="Of the feature maps, comma-separated.")] = "float32,bfloat16",
-    contenders: Annotated[str | None, typer.Option(help="By name, comma-separated.  [default: all]")] = None,
+    dtypes: Annotated[str, typer.Option(help="Types of the feature maps, comma-separated.")] = "float32,bfloat16",
+    contenders: Annotated[
+        str | None, typer.Option(help="Implementations to time, comma-separated.", show_default="all")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved samples; medians are shown.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="One small shape, three samples, nothing compiled.")] = False,
-    device: options.Device = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One small shape, three samples, nothing compiled.", show_default="off")
+    ] = False,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Time the ops against the usual ways of writing them, beside a matrix product and a copy on this machine."""
     from birdnet_cli.cli.display.bench import print_op_report
     from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.bench.ops import bench_ops as run
     from birdnet_cli.core.bench.ops import list_contenders, list_op_benches, parse_shapes
 
@@ -81,17 +76,14 @@ def bench_ops(
         contenders = contenders or ",".join(name for name in list_contenders(ops) if name != "compile")
     report = run(
         ops,
-        device=device or "auto",
+        device=device,
         shapes=parse_shapes(shapes) if shapes else None,
         dtypes=dtypes.split(","),
         contenders=contenders.split(",") if contenders else None,
         repeats=repeats,
         progress=ConsoleProgress(),
     )
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=1))
-    else:
-        print_op_report(report)
+    print_result(report.to_json(), as_json=as_json, table=lambda: print_op_report(report))
 
 
 @bench_app.command("data")
@@ -100,12 +92,13 @@ def bench_data(
     images: Annotated[int, typer.Option(min=16, help="Images per measurement.")] = 1024,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 3,
     image_size: Annotated[int, typer.Option(min=16, help="Side of the square, in pixels.")] = 224,
-    workers: options.Workers = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    workers: options.Workers = 2,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Time reading, decoding and resizing: all of it in processes, and each step alone in one."""
+    """Time reading, decoding and resizing: all steps in worker processes, and each step alone in one process."""
     from birdnet_cli.cli.display.bench import print_data_rates
     from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.bench.data import bench_data as run
 
     rates = run(
@@ -113,39 +106,47 @@ def bench_data(
         image_size=image_size,
         images=images,
         repeats=repeats,
-        workers=2 if workers is None else workers,
+        workers=workers,
         progress=ConsoleProgress(),
     )
-    if as_json:
-        typer.echo(json.dumps(rates.to_json(), indent=1))
-    else:
-        print_data_rates(rates)
+    print_result(rates.to_json(), as_json=as_json, table=lambda: print_data_rates(rates))
 
 
 @bench_app.command("head")
 def bench_head(
-    cache: Annotated[Path, typer.Argument(help="A feature cache written by fbn extract.")],
-    pooling: Annotated[
-        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
-    ] = None,
+    cache: options.CacheFile,
+    pooling: options.Descriptor = None,
     head: Annotated[Literal["softmax", "svm"], typer.Option(help="Loss.")] = "svm",
     C: Annotated[
-        float | None, typer.Option("-C", min=1e-300, help="Weight of the loss.  [default: the middle of -C auto]")
+        float | None,
+        typer.Option(
+            "-C",
+            min=1e-300,
+            help="Weight of the loss against the penalty.",
+            show_default="the middle of train-head's candidates for -C auto",
+        ),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=2, help="Training images, evenly spaced.  [default: all]")] = None,
-    classes: Annotated[int | None, typer.Option(min=2, help="The first so many classes.  [default: all]")] = None,
-    dims: Annotated[int | None, typer.Option(min=1, help="Values, evenly spaced.  [default: all]")] = None,
-    tolerance: Annotated[float, typer.Option(min=1e-12, max=1, help="scikit-learn's tol.")] = 1e-6,
+    images: Annotated[
+        int | None, typer.Option(min=2, help="Number of training images, evenly spaced.", show_default="all")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Number of classes, the first of the cache.", show_default="all")
+    ] = None,
+    dims: Annotated[
+        int | None, typer.Option(min=1, help="Number of values per descriptor, evenly spaced.", show_default="all")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=1e-12, max=1, help="Tolerance of scikit-learn (tol).")] = 1e-6,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Time the exact head against scikit-learn's LinearSVC or LogisticRegression on the same descriptors."""
     from birdnet_cli.cli.display.bench import print_head_comparison
     from birdnet_cli.cli.display.console import ConsoleProgress
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.bench.head import Subset
     from birdnet_cli.core.bench.head import bench_head as run
 
-    found = run(
+    comparison = run(
         cache,
         pooling=pooling,
         head=head,
@@ -155,7 +156,4 @@ def bench_head(
         repeats=repeats,
         progress=ConsoleProgress(),
     )
-    if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1))
-    else:
-        print_head_comparison(found)
+    print_result(comparison.to_json(), as_json=as_json, table=lambda: print_head_comparison(comparison))

@@ -1,40 +1,43 @@
-"""`fbn cache`: what a feature cache holds, and whether it is whole."""
+"""`fbn cache`: what a feature cache holds, and whether it is undamaged."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from birdnet_cli.cli import options
 from birdnet_cli.core.errors import ExitCode
 
 __all__ = ["cache_app"]
 
 cache_app = typer.Typer(no_args_is_help=True, help="Inspect and verify feature caches.")
-CacheFile = Annotated[Path, typer.Argument(help="A feature cache (.h5).")]
 
 
 @cache_app.command()
-def info(file: CacheFile, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Say what a cache holds and how it was made."""
+def info(file: options.CacheFile, as_json: options.AsJson = False) -> None:
+    """Say what a feature cache holds and how it was made."""
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.cli.display.tables import print_fields
     from birdnet_cli.core.engine.inspect import describe_cache
 
     report = describe_cache(file)
-    if as_json:
-        typer.echo(json.dumps(report, indent=1))
-    else:
-        print_fields(report)
+    print_result(report, as_json=as_json, table=lambda: print_fields(report))
 
 
 @cache_app.command()
 def verify(
-    file: CacheFile,
+    file: options.CacheFile,
     repair: Annotated[
         Path | None,
-        typer.Option(help="Recompute damaged rows from the data set in this folder.", metavar="DATA"),
+        typer.Option(
+            help="Recompute damaged rows from the data set in this folder.",
+            metavar="DATA",
+            show_default="damaged rows are only named",
+        ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="With --repair: where the backbone weights are.")] = "auto",
+    weights: Annotated[
+        str, typer.Option(help="With --repair: weights of the cache's backbone, auto or a file.")
+    ] = "auto",
 ) -> None:
     """Check every row against its CRC32; exit with 1 and name the rows that are damaged."""
     from birdnet_cli.cli.display.console import ConsoleProgress

@@ -1,8 +1,8 @@
-"""`fbn compare`: two results, or two models on the same images -> which is better, and what changed."""
+"""`fbn compare`: two evaluations, or two models on the same images -> a paired test and the images that changed."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -12,26 +12,36 @@ __all__ = ["compare"]
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="A result of fbn evaluate --json, or a model file.", metavar="A")],
-    b: Annotated[Path, typer.Argument(help="Another one.", metavar="B")],
+    a: Annotated[
+        Path, typer.Argument(help="An evaluation written by fbn evaluate --json, or a model file.", metavar="A")
+    ],
+    b: Annotated[Path, typer.Argument(help="The other evaluation or model file.", metavar="B")],
     data: Annotated[
         Path | None,
-        typer.Option(help="What to measure models on: a data set of images, or a feature cache.", metavar="DATA"),
+        typer.Option(
+            help="Images on which models are evaluated: a data set, or a feature cache.",
+            metavar="DATA",
+            show_default="none; models need it",
+        ),
     ] = None,
-    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split of it.")] = "test",
+    split: Annotated[options.SplitName, typer.Option(help="Split of --data.")] = "test",
     data_format: options.DataFormat = "auto",
     bbox: options.BBox = False,
     json_file: Annotated[
         Path | None,
         typer.Option(
-            "--json", help="Also write everything to this file.", metavar="FILE", callback=options.check_output
+            "--json",
+            help="Also write the whole comparison to this JSON file.",
+            metavar="FILE",
+            callback=options.check_output,
+            show_default="none",
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Backbone weights, for models without an embedded backbone.")] = "auto",
-    precision: options.Precision = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    device: options.Device = None,
+    weights: options.Weights = "auto",
+    precision: options.Precision = "auto",
+    batch_size: options.BatchSize = 16,
+    workers: options.Workers = 2,
+    device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
     """Compare two models on the same images: a paired test, the difference, and every image that changed."""
@@ -48,10 +58,10 @@ def compare(
         data_format=data_format,
         bbox=bbox,
         weights=weights,
-        precision=precision or "auto",
-        batch_size=16 if batch_size is None else batch_size,
-        workers=2 if workers is None else workers,
-        device=device or "auto",
+        precision=precision,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
         progress=ConsoleProgress(quiet=quiet),
     )
     if json_file is not None:

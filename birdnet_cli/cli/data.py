@@ -1,6 +1,5 @@
 """`fbn data`: check, count, split and convert data sets before anything is trained on them."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,6 @@ from birdnet_cli.core.errors import ExitCode, UsageError
 __all__ = ["data_app"]
 
 data_app = typer.Typer(no_args_is_help=True, help="Check, count, split and convert data sets.")
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @data_app.command()
@@ -20,42 +18,36 @@ def check(
     data: options.DataRoot,
     data_format: options.DataFormat = "auto",
     bbox: options.BBox = False,
-    workers: options.Workers = None,
-    as_json: AsJson = False,
+    workers: options.Workers = 2,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Decode every image and look for what would harm training; exit with 4 if there is any."""
+    """Decode every image and look for problems that would harm training; exit with 4 if there are any."""
     from dataclasses import asdict
 
+    from birdnet_cli.cli.display.data import print_problems
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.data import check_dataset, open_dataset
 
-    report = check_dataset(open_dataset(data, format=data_format, bbox=bbox), workers=2 if workers is None else workers)
+    report = check_dataset(open_dataset(data, format=data_format, bbox=bbox), workers=workers)
     problems = report.problems()
-    if as_json:
-        typer.echo(json.dumps(asdict(report) | {"problems": problems}, indent=1))
-    else:
-        for line in problems or [f"{data}: no problem found"]:
-            typer.echo(line.encode("utf-8", "backslashreplace"))
+    document = asdict(report) | {"problems": problems}
+    print_result(document, as_json=as_json, table=lambda: print_problems(problems, data))
     if problems:
         raise typer.Exit(ExitCode.GATE_FAILED)
 
 
 @data_app.command()
-def stats(data: options.DataRoot, data_format: options.DataFormat = "auto", as_json: AsJson = False) -> None:
+def stats(data: options.DataRoot, data_format: options.DataFormat = "auto", as_json: options.AsJson = False) -> None:
     """Count the images of every class in every split; no image is decoded."""
     from birdnet_cli.cli.display.data import print_counts
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.data import count_images, open_dataset
 
     dataset = open_dataset(data, format=data_format)
     counts = count_images(dataset)
-    if as_json:
-        by_class = {
-            name: {split: counts[split][label] for split in counts} for label, name in enumerate(dataset.classes)
-        }
-        typer.echo(
-            json.dumps({"format": dataset.format, "splits": dataset.split_sizes(), "classes": by_class}, indent=1)
-        )
-    else:
-        print_counts(dataset.classes, counts)
+    by_class = {name: {split: counts[split][label] for split in counts} for label, name in enumerate(dataset.classes)}
+    document = {"format": dataset.format, "splits": dataset.split_sizes(), "classes": by_class}
+    print_result(document, as_json=as_json, table=lambda: print_counts(dataset.classes, counts))
 
 
 @data_app.command()
@@ -66,7 +58,7 @@ def split(
         typer.Option(
             "--output",
             "-o",
-            help="The CSV to write, in or above the images' folder.",
+            help="The CSV file to write, in or above the images' folder.",
             callback=options.check_output,
         ),
     ],
@@ -76,7 +68,7 @@ def split(
     data_format: options.DataFormat = "auto",
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Divide a data set by chance, stratified by class, and write the lists as a CSV that every command reads."""
+    """Divide a data set at random, stratified by class, and write the splits as a CSV that every command reads."""
     from birdnet_cli.core.data import assign_splits, open_dataset, write_csv
 
     if output.exists() and not overwrite:
@@ -97,21 +89,28 @@ def convert(
     output: Annotated[Path, typer.Argument(help="NAME.rec, or a folder that gets a .rec for each split.")],
     data_format: options.DataFormat = "auto",
     bbox: options.BBox = False,
-    split: Annotated[
-        str | None, typer.Option(help="Only these splits, comma-separated: train, val, test.  [default: all]")
-    ] = None,
+    split: options.Splits = None,
     resize: Annotated[
-        int | None, typer.Option(min=1, max=8192, help="Scale the shorter side to this many pixels.")
+        int | None,
+        typer.Option(
+            min=1, max=8192, help="Scale the shorter side of each image to this many pixels.", show_default="not scaled"
+        ),
     ] = None,
     quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Encode as JPEG of this quality.  [default: 95 if scaled]")
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Encode each image as JPEG of this quality.",
+            show_default="95 if scaled, else not encoded",
+        ),
     ] = None,
-    workers: options.Workers = None,
+    workers: options.Workers = 2,
     on_error: options.OnError = "fail",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a data set as RecordIO, as MXNet does; the files are kept byte for byte unless scaled or encoded."""
+    """Write a data set as RecordIO, as MXNet does; images are copied byte for byte unless scaled or encoded."""
     from dataclasses import replace
 
     from birdnet_cli.cli.display.console import ConsoleProgress
@@ -128,7 +127,7 @@ def convert(
             output,
             resize=resize,
             quality=quality,
-            workers=2 if workers is None else workers,
+            workers=workers,
             skip_failures=on_error == "skip",
             overwrite=overwrite,
             advance=advance,
@@ -142,24 +141,35 @@ def convert(
 
 @data_app.command()
 def audit(
-    cache: Annotated[Path, typer.Argument(help="A feature cache written by fbn extract.")],
+    cache: options.CacheFile,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write audit.csv and audit.html here.", metavar="DIR")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Also write audit.csv and audit.html into this folder.",
+            metavar="DIR",
+            show_default="none",
+        ),
     ] = None,
-    pooling: Annotated[
-        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
-    ] = None,
+    pooling: options.Descriptor = None,
     images: Annotated[
-        Path | None, typer.Option(help="The data set of the cache, for the page's thumbnails.", metavar="DATA")
+        Path | None,
+        typer.Option(
+            help="Data set of the cache, for the thumbnails of audit.html.",
+            metavar="DATA",
+            show_default="no thumbnails",
+        ),
     ] = None,
     near: Annotated[float, typer.Option(help="Cosine from which two images are near-duplicates.")] = 0.8,
-    most: Annotated[int, typer.Option(min=1, help="Findings of each kind to show here.")] = 10,
-    as_json: AsJson = False,
+    most: Annotated[int, typer.Option(min=1, help="Findings of each kind to print.")] = 10,
+    as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Look for likely label errors, near-duplicates and outliers, from the descriptors alone."""
     from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.cli.display.data import print_audit
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.engine.audit import audit_cache
     from birdnet_cli.core.report import require_report_extra, write_audit
 
@@ -169,8 +179,6 @@ def audit(
     found = audit_cache(cache, pooling=pooling, near=near, progress=progress)
     if output is not None:
         write_audit(found, output, images=images, progress=progress)
-    if as_json:
-        document = {"accuracy": found.accuracy, "counts": found.counts(), "findings": found.to_rows()}
-        typer.echo(json.dumps(document | {"unreadable": found.unreadable}, indent=1))
-    else:
-        print_audit(found, most=most)
+    document: dict[str, object] = {"accuracy": found.accuracy, "counts": found.counts(), "findings": found.to_rows()}
+    document["unreadable"] = found.unreadable
+    print_result(document, as_json=as_json, table=lambda: print_audit(found, most=most))

@@ -1,4 +1,4 @@
-"""`fbn demo`: the whole main job on birds that fbn paints itself."""
+"""`fbn demo`: extract, train and predict on images of birds that fbn paints."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,12 @@ __all__ = ["demo"]
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything it writes.")] = Path("fbn-demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of all files that the demo writes.")] = Path(
+        "fbn-demo"
+    ),
     data: Annotated[
-        Path | None, typer.Option(help="Use these images instead: a data set with train and test splits.")
+        Path | None,
+        typer.Option(help="Data set with train and test splits to use instead.", show_default="painted birds"),
     ] = None,
     weights: Annotated[str, typer.Option(help="Backbone weights: auto or a file.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the painted birds.")] = 0,

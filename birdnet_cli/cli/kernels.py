@@ -1,10 +1,11 @@
 """`fbn kernels`: the compiled implementations of the ops."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from birdnet_cli.cli import options
 
 __all__ = ["kernels_app"]
 
@@ -15,39 +16,32 @@ kernels_app = typer.Typer(
 
 
 @kernels_app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def status(as_json: options.AsJson = False) -> None:
     """Say for every op which implementation runs on which device, and why; nothing is built."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from birdnet_cli.cli.display.console import stdout
+    from birdnet_cli.cli.display.kernels import print_kernels
+    from birdnet_cli.cli.display.results import print_result
     from birdnet_cli.core.ops.kernel_builds import report_kernels
 
     report = report_kernels()
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=1))
-        return
-    libraries = {f"{device} library": path for device, path in report.libraries.items()}
-    for name, found in {"FBN_OPS": report.mode, "built kernels": report.store, **report.tools, **libraries}.items():
-        stdout.print(Text(f"{name}: {found}"), soft_wrap=True)
-    table = Table("op", "device", "runs", "why", "what to do", box=None, header_style="bold", pad_edge=False)
-    for one in report.ops:
-        table.add_row(*map(Text, (f"fbn::{one.op}", one.device, one.runs, one.why, one.remedy)))
-    stdout.print(table)
+    print_result(report.to_json(), as_json=as_json, table=lambda: print_kernels(report))
 
 
 @kernels_app.command()
 def build(
     device: Annotated[
         Literal["cpu", "cuda", "all"] | None,
-        typer.Option(help="Whose kernels; cuda needs nvcc, but no GPU.  [default: what this machine has]"),
+        typer.Option(
+            help="Devices whose kernels are built; cuda needs nvcc, but no GPU.",
+            show_default="the devices of this machine",
+        ),
     ] = None,
     arch: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="GPU architectures, such as '8.0;9.0+PTX'.  [default: TORCH_CUDA_ARCH_LIST; else this machine's GPUs; "
-            "without one, or into a wheel, 8.0;8.6;8.9;9.0;10.0+PTX]",
+            help="GPU architectures, such as '8.0;9.0+PTX'.",
+            show_default="TORCH_CUDA_ARCH_LIST; else this machine's GPUs; without a GPU, or into a wheel, "
+            "8.0;8.6;8.9;9.0;10.0+PTX",
         ),
     ] = None,
     into_wheel: Annotated[
@@ -55,6 +49,7 @@ def build(
         typer.Option(
             metavar="WHEEL|FOLDER",
             help="Build the sources of this wheel of fbn, and write a wheel beside it that needs no compiler.",
+            show_default="kernels are built for this machine",
         ),
     ] = None,
 ) -> None:

@@ -14,37 +14,34 @@ __all__ = ["neighbors"]
 
 
 def neighbors(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            help="Images, folders, globs, .txt lists, .rec files, or - for paths on stdin.", metavar="IMAGE…"
-        ),
-    ],
-    cache: Annotated[Path, typer.Option("--cache", "-c", help="A feature cache written by fbn extract.")],
-    pooling: Annotated[
-        str | None, typer.Option(help="Which of the cache's descriptors; needed when it has several.")
-    ] = None,
+    sources: options.ImageSources,
+    cache: Annotated[Path, typer.Option("--cache", "-c", help="A feature cache (.h5) written by fbn extract.")],
+    pooling: options.Descriptor = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per image.")] = 12,
     split: Annotated[
-        Literal["train", "val", "test", "all"], typer.Option(help="Which part of the cache is searched.")
+        Literal["train", "val", "test", "all"], typer.Option(help="Split of the cache that is searched.")
     ] = "train",
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="Draw every image beside its neighbours; needs --images.",
+            help="Draw every image beside its neighbours into this file; needs --images.",
             metavar="PNG",
             callback=options.check_output,
+            show_default="none",
         ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="The data set that the cache was made from.", metavar="DATA")
+        Path | None,
+        typer.Option(help="Data set of the cache, for --sheet.", metavar="DATA", show_default="none"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image.")] = False,
-    weights: Annotated[str, typer.Option(help="Backbone weights of the cache.")] = "auto",
-    device: options.Device = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per image instead of a table.", show_default="off")
+    ] = False,
+    weights: Annotated[str, typer.Option(help="Weights of the cache's backbone: auto or a file.")] = "auto",
+    device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Find the cached images that look most like an image: what a classifier may mix it up with, and why.
+    """Find the cached images that look most like an image, with which a classifier may confuse it.
 
     The similarity is the cosine of the two descriptors. A cached image with the same bytes is not its own neighbour.
     """
@@ -57,24 +54,24 @@ def neighbors(
     if sheet is not None and images is None:
         raise UsageError("--sheet draws cached images, which the cache does not hold: give --images DATA as well")
     search = NeighborSearch(
-        pooling=pooling, k=k, split=None if split == "all" else split, weights=weights, device=device or "auto"
+        pooling=pooling, k=k, split=None if split == "all" else split, weights=weights, device=device
     )
     found = []
-    for one in find_neighbors(
+    for neighborhood in find_neighbors(
         sources,
         cache,
         search=search,
         stdin=sys.stdin,
         progress=ConsoleProgress(quiet=quiet),
     ):
-        found.append(one)
+        found.append(neighborhood)
         if as_json:
-            typer.echo(json.dumps(one.to_json()))
+            typer.echo(json.dumps(neighborhood.to_json()))
         else:
-            print_neighbors(one)
+            print_neighbors(neighborhood)
     if sheet is not None and images is not None:
         picture = draw_neighbor_sheet(found, cache, images)
         with replace_atomically(sheet) as temporary:
             picture.save(temporary, format="PNG")
-    if any(one.error is not None for one in found):
+    if any(neighborhood.error is not None for neighborhood in found):
         raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

@@ -13,12 +13,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            help="Images, folders, globs, .txt lists, .rec files, or - for paths on stdin.", metavar="SOURCE…"
-        ),
-    ],
+    sources: options.ImageSources,
     model: options.ModelFile = None,
     sha256: options.ModelSha256 = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Names per image.")] = 5,
@@ -27,22 +22,44 @@ def predict(
     ] = "table",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write to this file instead of stdout.", callback=options.check_output),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to this file instead of stdout.",
+            callback=options.check_output,
+            show_default="stdout",
+        ),
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(help="Paint where the evidence for each name lies, into this folder.", metavar="DIR")
+        Path | None,
+        typer.Option(
+            help="Paint where the evidence for each name lies, into this folder.", metavar="DIR", show_default="none"
+        ),
     ] = None,
     versus: Annotated[
-        str | None, typer.Option(help="With --explain: the evidence for the name against this class.", metavar="LABEL")
+        str | None,
+        typer.Option(
+            help="With --explain: paint the evidence for the name against this class.",
+            metavar="LABEL",
+            show_default="the evidence for the name alone",
+        ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Backbone weights, for a model without an embedded backbone.")] = "auto",
-    precision: options.Precision = None,
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    device: options.Device = None,
+    weights: options.Weights = "auto",
+    precision: options.Precision = "auto",
+    batch_size: options.BatchSize = 16,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-j",
+            help="Processes that decode images; 0 decodes in the main process.",
+            show_default="2; 0 for a few images",
+        ),
+    ] = None,
+    device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Name what is in images. An image that cannot be read is a row with its error; the exit code is then 3."""
+    """Name the class of each image; an image that cannot be read gets a row with its error, and the exit code is 3."""
     from birdnet_cli.cli.display.console import ConsoleProgress
     from birdnet_cli.cli.display.predictions import write_predictions
     from birdnet_cli.core.atomic import replace_atomically
@@ -55,12 +72,12 @@ def predict(
         raise UsageError("--versus says what --explain compares with: give --explain DIR as well")
     progress = ConsoleProgress(quiet=quiet)
     path = model or find_model(Path())
-    loaded = load_model(path, device=device or "auto", precision=precision or "auto", weights=weights, sha256=sha256)
+    loaded = load_model(path, device=device, precision=precision, weights=weights, sha256=sha256)
     rows = run(
         sources,
         loaded,
         k=k,
-        batch_size=16 if batch_size is None else batch_size,
+        batch_size=batch_size,
         workers=workers,
         stdin=sys.stdin,
         watch=None if explain is None else EvidenceWriter(loaded, explain, versus=versus),

@@ -1,4 +1,4 @@
-"""`fbn recipes`: the settings that come with fbn."""
+"""`fbn recipes`: the recipes that come with fbn."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ recipes_app = typer.Typer(no_args_is_help=True, help="List, show and copy recipe
 
 @recipes_app.command("ls")
 def list_recipes() -> None:
-    """List the recipes that come with fbn: name and first line."""
+    """List the recipes that come with fbn, each with its first line."""
     from birdnet_cli.core import recipe
 
     for name, path in recipe.list_recipes().items():

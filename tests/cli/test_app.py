@@ -15,6 +15,8 @@ from tests.cli.command_line import Finished, environment, run_fbn
 
 Fbn = Callable[..., Finished]
 
+NO_PARAMETERS = [("recipes", "ls"), ("kernels", "clean")]
+
 # Runs a command line and writes the heavy modules it imported, and its CPU seconds, to stderr.
 WATCHED = (
     "import json, sys, time\n"
@@ -103,13 +105,18 @@ def test_help_lists_every_command_and_the_exit_codes(fbn: Fbn) -> None:
 
 
 @pytest.mark.parametrize("path", every_command(), ids=" ".join)
-def test_every_option_is_described_and_written_in_kebab_case(path: tuple[str, ...]) -> None:
-    command = get_command(app)
+def test_every_option_is_in_kebab_case_and_has_a_sentence_of_help_and_its_default(path: tuple[str, ...]) -> None:
+    context = get_command(app).make_context("fbn", [], resilient_parsing=True)
     for name in path:
-        command = command.commands[name]  # type: ignore[attr-defined]
-    assert command.help
-    for parameter in command.params:
-        assert getattr(parameter, "help", None), parameter.name
+        command = context.command.commands[name]  # type: ignore[attr-defined]
+        context = command.make_context(name, [], parent=context, resilient_parsing=True)
+    assert context.command.help
+    assert context.command.params or path in NO_PARAMETERS
+    for parameter in context.command.params:
+        assert parameter.help.endswith("."), parameter.opts  # type: ignore[attr-defined]
+        record = parameter.get_help_record(context)
+        assert record is not None
+        assert "required]" in record[1] or "default: " in record[1], record
         assert not any("_" in option for option in parameter.opts if option.startswith("-")), parameter.opts
 
 
