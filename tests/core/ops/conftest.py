@@ -9,6 +9,7 @@ from torch import Tensor
 from birdnet_cli.core.ops import compact_bilinear_pool
 from birdnet_cli.core.ops.library import use_references
 from birdnet_cli.core.ops.native import load_kernels, read_mode
+from tests.core.ops.pairwise import mark_the_rest_slow
 
 # Instruction sets that the CPU's kernels are compiled for, as FBN_CPU_CAPABILITY names them.
 CAPABILITIES = ("default", "avx2", "avx512", "avx512_bf16")
@@ -21,6 +22,11 @@ TOLERANCES = {
     torch.bfloat16: (1e-5, 8e-3),
     torch.float16: (1e-5, 1e-3),
 }
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_the_rest_slow(items)
 
 
 @pytest.fixture(scope="session")

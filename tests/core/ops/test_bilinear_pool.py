@@ -46,6 +46,7 @@ def gradient_of(x: Tensor, function) -> Tensor:
     return x.grad
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -67,6 +68,7 @@ def test_values_and_gradient_equal_the_oracle(dtype, shape, nonnegative, packed,
         assert gradient.abs().amax() < 1e-5
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -79,6 +81,7 @@ def test_more_positions_than_are_summed_at_once_equal_the_oracle(dtype, nonnegat
     assert_near(descriptor, oracle(x, packed=packed), dtype)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("threads", [1, 3, 5])
 @pytest.mark.parametrize("N", [1, 2, 4])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])

@@ -91,6 +91,7 @@ def check(assert_near, x: Tensor, weight: Tensor, **settings) -> None:
         assert_near(gradient, one, x.dtype, gradient=True)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "off-diagonal"])
 @pytest.mark.parametrize("convolution", CONVOLUTIONS)
@@ -101,6 +102,7 @@ def test_values_and_gradients_equal_the_loop(convolution, diagonal, scale, asser
     check(assert_near, draw(*x_shape), draw(*weight_shape, seed=2), **settings)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "off-diagonal"])
 @pytest.mark.parametrize("shape", [(1, 2, 1, 1), (5, 7, 3, 2), (33, 19, 11, 20)], ids=str)
@@ -158,6 +160,7 @@ def test_rotating_the_factors_changes_nothing(diagonal):
     )
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("keep", [True, False], ids=["products kept", "products computed again"])
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("convolution", ["1x1 of 67 channels", "grouped", "all at once"])

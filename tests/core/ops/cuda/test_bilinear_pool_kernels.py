@@ -41,6 +41,7 @@ def expected(x: Tensor, *, nonnegative: bool = False, packed: bool = True) -> tu
     return descriptor, bilinear_pool_backward_reference(grad, x, descriptor, scale, packed)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -79,6 +80,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("shape", [(3, 37, 45), (3, 40, 1), (3, 1, 40)], ids=str)
 @pytest.mark.parametrize("arrange", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
@@ -151,6 +153,7 @@ def test_repeating_changes_no_bit(kernels):
     assert all(map(torch.equal, pool(kernels, x), pool(kernels, x)))
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
@@ -207,6 +210,7 @@ def test_float16_gradients_keep_their_precision_at_any_scale(kernels, magnitude,
     assert error <= TOLERANCES[torch.float16][1] * slope.abs().amax() + 3e-8
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("arrange", [torch.clone, LAYOUTS["channels last"]], ids=["contiguous", "channels last"])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
@@ -222,6 +226,7 @@ def test_a_value_that_is_not_finite_or_overflows_makes_its_image_nan_and_no_othe
         torch.testing.assert_close(one[[0, 2]], other[[0, 2]])
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("arrange", [torch.clone, LAYOUTS["channels last"]], ids=["contiguous", "channels last"])
 @pytest.mark.parametrize("position", [(0, 0), (35, 34), (7, 33)], ids=str)

@@ -81,6 +81,7 @@ def assert_all_near(actual: tuple[Tensor, ...], oracle: tuple[Tensor, ...], dtyp
         assert_near(one, other, dtype, gradient=True)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "no diagonal"])
 @pytest.mark.parametrize("scale", ["no scale", "shared scale", "own scales"])
 @pytest.mark.parametrize("case", [case for case in CASES if case != "portions"])
@@ -96,6 +97,7 @@ def test_the_form_and_its_gradients_equal_the_reference(kernels, case, scale, di
     assert_all_near(actual, expected(*arguments, case, diagonal=diagonal), torch.float32, assert_near)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "no diagonal"])
 @pytest.mark.parametrize("case", ["pointwise", "windows", "windows with everything"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
@@ -108,6 +110,7 @@ def test_other_dtypes_equal_the_reference(kernels, dtype, case, diagonal, assert
     assert_all_near(actual, expected(*arguments, case, diagonal=diagonal), dtype, assert_near)
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "no diagonal"])
 @pytest.mark.parametrize("case", ["pointwise", "windows with everything"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -230,6 +233,7 @@ def test_nothing_gives_zeros(kernels, empty):
     assert not any(one.any() for one in (out, *gradients))
 
 
+@pytest.mark.pairwise
 @pytest.mark.usefixtures("poisoned_memory")
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "no diagonal"])
 @pytest.mark.parametrize("case", ["pointwise, strided", "windows with everything"])
