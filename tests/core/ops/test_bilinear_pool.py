@@ -98,15 +98,6 @@ def test_the_number_of_threads_changes_no_result(nonnegative, N, threads):
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
-@pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
-def test_gradient_equals_finite_differences(nonnegative, packed):
-    x = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    x = (x.abs() if nonnegative else x).requires_grad_()
-
-    assert torch.autograd.gradcheck(lambda x: bilinear_pool(x, nonnegative=nonnegative, packed=packed), x)
-
-
 def test_bilinear_of_one_location_is_its_outer_product():
     x = torch.tensor([[[3.0], [-4.0]]])
 

@@ -42,6 +42,15 @@ def test_the_backward_op_passes_opcheck(packed):
     torch.library.opcheck(BACKWARD, (torch.ones_like(descriptor), x, descriptor, scale, packed))
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
+@pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
+def test_gradient_equals_finite_differences(nonnegative, packed):
+    x = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (x.abs() if nonnegative else x).requires_grad_()
+
+    assert torch.autograd.gradcheck(lambda x: bilinear_pool(x, nonnegative=nonnegative, packed=packed), x)
+
+
 def test_only_the_descriptor_carries_a_gradient():
     descriptor, scale = OP(feature_map(3, 5, 7).requires_grad_(), False, True)
 
