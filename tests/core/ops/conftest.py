@@ -77,6 +77,14 @@ def require_kernels() -> None:
 
 
 @pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Set the number of threads that PyTorch and the kernels use, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def poisoned_memory() -> Iterator[None]:
     """Fill every `torch.empty` with NaN, so that an element that nobody writes is seen."""
     filled = torch.utils.deterministic.fill_uninitialized_memory

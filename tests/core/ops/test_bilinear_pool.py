@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from birdnet_cli.core.errors import NumericsError
 from birdnet_cli.core.ops import bilinear_pool, gram
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -71,31 +72,43 @@ def test_values_and_gradient_equal_the_oracle(dtype, shape, nonnegative, packed,
 @pytest.mark.pairwise
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_more_positions_than_are_summed_at_once_equal_the_oracle(dtype, nonnegative, packed, assert_near):
+def test_more_positions_than_are_summed_at_once_equal_the_oracle(
+    dtype, threads, nonnegative, packed, assert_near, set_threads
+):
     # The kernels sum over 2,048 to 8,192 positions at a time where there are two rows of tiles, by dtype.
     x = feature_map(1, 35, 9001, dtype=dtype, nonnegative=nonnegative)
+    set_threads(threads)
 
     descriptor = bilinear_pool(x, nonnegative=nonnegative, packed=packed)
 
     assert_near(descriptor, oracle(x, packed=packed), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_more_channels_and_positions_than_are_multiplied_at_once_have_the_gradient_of_the_oracle(dtype, assert_near):
+    # The kernels multiply 256 channels at a time, and keep 96 to 384 positions of 300 channels packed, by dtype.
+    x = feature_map(1, 300, 400, dtype=dtype, nonnegative=True)
+
+    gradient = gradient_of(x, lambda x: bilinear_pool(x, nonnegative=True))
+
+    assert_near(gradient, gradient_of(x.double(), lambda x: oracle(x, packed=True)), dtype, gradient=True)
+
+
 @pytest.mark.pairwise
 @pytest.mark.parametrize("threads", [1, 3, 5])
 @pytest.mark.parametrize("N", [1, 2, 4])
 @pytest.mark.parametrize("nonnegative", [True, False], ids=["nonnegative", "signed"])
-def test_the_number_of_threads_changes_no_result(nonnegative, N, threads):
+def test_the_number_of_threads_changes_no_result(nonnegative, N, threads, set_threads):
     x = feature_map(N, 70, 50, nonnegative=nonnegative)
     expected = bilinear_pool(x, nonnegative=nonnegative)
     gradient = gradient_of(x, lambda x: bilinear_pool(x, nonnegative=nonnegative))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        torch.testing.assert_close(bilinear_pool(x, nonnegative=nonnegative), expected)
-        torch.testing.assert_close(gradient_of(x, lambda x: bilinear_pool(x, nonnegative=nonnegative)), gradient)
-    finally:
-        torch.set_num_threads(before)
+
+    set_threads(threads)
+
+    torch.testing.assert_close(bilinear_pool(x, nonnegative=nonnegative), expected)
+    torch.testing.assert_close(gradient_of(x, lambda x: bilinear_pool(x, nonnegative=nonnegative)), gradient)
 
 
 def test_bilinear_of_one_location_is_its_outer_product():
@@ -143,7 +156,8 @@ STRIDES = {
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("arrange", STRIDES.values(), ids=STRIDES)
 def test_strides_do_not_change_values_or_gradient(arrange, dtype):
-    x = feature_map(3, 37, 35, dtype=dtype)
+    # The forward packs rows of 35 positions, the backward rows of 38 channels: an odd and an even number.
+    x = feature_map(3, 38, 35, dtype=dtype)
 
     torch.testing.assert_close(bilinear_pool(arrange(x)), bilinear_pool(x))
     gradient = gradient_of(x, lambda x: bilinear_pool(arrange(x)))
@@ -206,3 +220,14 @@ def test_products_beyond_float16_do_not_overflow(nonnegative, dtype, assert_near
     x = (feature_map(2, 9, 50, nonnegative=nonnegative) * 1e4).to(dtype)
 
     assert_near(bilinear_pool(x, nonnegative=nonnegative), oracle(x, packed=True), dtype)
+
+
+@pytest.mark.parametrize("position", [7, 8])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_negative_value_is_named_in_every_dtype(dtype, position):
+    # Pairs of bfloat16 hold an even and an odd position.
+    x = feature_map(2, 40, 9, dtype=dtype, nonnegative=True)
+    x[1, 39, position] = -1e-3
+
+    with pytest.raises(NumericsError, match=r"image 1 of the batch goes down to -0\.00(1|0999\d*|100\d*);"):
+        bilinear_pool(x, nonnegative=True)

@@ -91,15 +91,6 @@ def test_a_negative_value_on_the_nonnegative_path_is_named(monkeypatch):
         bilinear_pool(x, nonnegative=True)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_a_negative_value_is_named_in_every_dtype(dtype):
-    x = feature_map(2, 40, 9, nonnegative=True).to(dtype)
-    x[1, 39, 8] = -1e-3
-
-    with pytest.raises(NumericsError, match=r"image 1 of the batch goes down to -0\.00(1|0999\d*|100\d*);"):
-        bilinear_pool(x, nonnegative=True)
-
-
 def test_a_map_with_nan_has_no_lowest_value_to_complain_of():
     x = feature_map(3, 6, 5, nonnegative=True)
     x[1, 2, 3], x[1, 4, 1] = torch.nan, -1

@@ -61,8 +61,11 @@ def test_values_and_gradient_equal_the_fourier_form(dtype, shape, assert_near):
     assert_near(gradient, gradient_of(x.double(), oracle, **hashes), dtype, gradient=True)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_more_positions_than_are_summed_at_once_equal_the_sketched_gram_matrix(dtype, assert_near):
+def test_more_positions_than_are_summed_at_once_equal_the_sketched_gram_matrix(
+    dtype, threads, assert_near, set_threads
+):
     # The kernels sum over 2,048 to 8,192 positions at a time where there are two rows of tiles, by dtype.
     x, hashes = inputs(1, 35, 9001, 50, dtype)
     gram_matrix = x[0].double() @ x[0].double().T
@@ -70,22 +73,21 @@ def test_more_positions_than_are_summed_at_once_equal_the_sketched_gram_matrix(d
     for i, j in ((i, j) for i in range(35) for j in range(35)):
         bucket = int(hashes["buckets"][0, i] + hashes["buckets"][1, j]) % 50
         expected[0, bucket] += gram_matrix[i, j] * int(hashes["signs"][0, i] * hashes["signs"][1, j])
+    set_threads(threads)
 
     assert_near(compact_bilinear_pool(x, **hashes), expected, dtype)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("N", [1, 4])
-def test_the_number_of_threads_changes_no_result(N, threads):
+def test_the_number_of_threads_changes_no_result(N, threads, set_threads):
     x, hashes = inputs(N, 70, 50, 64)
     expected, gradient = compact_bilinear_pool(x, **hashes), gradient_of(x, compact_bilinear_pool, **hashes)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        torch.testing.assert_close(compact_bilinear_pool(x, **hashes), expected, atol=1e-4, rtol=1e-5)
-        torch.testing.assert_close(gradient_of(x, compact_bilinear_pool, **hashes), gradient)
-    finally:
-        torch.set_num_threads(before)
+
+    set_threads(threads)
+
+    torch.testing.assert_close(compact_bilinear_pool(x, **hashes), expected, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(gradient_of(x, compact_bilinear_pool, **hashes), gradient)
 
 
 @pytest.mark.parametrize("signs", [torch.int64, torch.float64, torch.bfloat16], ids=str)
