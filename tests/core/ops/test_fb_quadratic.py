@@ -91,6 +91,7 @@ def check(assert_near, x: Tensor, weight: Tensor, **settings) -> None:
         assert_near(gradient, one, x.dtype, gradient=True)
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.pairwise
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "off-diagonal"])
@@ -102,6 +103,7 @@ def test_values_and_gradients_equal_the_loop(convolution, diagonal, scale, asser
     check(assert_near, draw(*x_shape), draw(*weight_shape, seed=2), **settings)
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.pairwise
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("diagonal", [True, False], ids=["diagonal", "off-diagonal"])
@@ -112,6 +114,7 @@ def test_the_fully_connected_form_equals_the_loop(shape, diagonal, scale, assert
     check(assert_near, draw(N, C), draw(outputs, K, C, seed=2), diagonal=diagonal, scale=draw_scale(scale, N, K))
 
 
+@pytest.mark.usefixtures("instruction_set")
 @pytest.mark.parametrize("convolution", ["1x1 of 67 channels", "all at once"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_dtype_is_accumulated_in_float32_or_wider(dtype, convolution, assert_near):
@@ -121,6 +124,7 @@ def test_every_dtype_is_accumulated_in_float32_or_wider(dtype, convolution, asse
     check(assert_near, x, weight, diagonal=False, **geometry)
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("convolution", ["1x1", "all at once"])
 @pytest.mark.parametrize(("diagonal", "scale"), list(itertools.product((True, False), SCALES)))
 def test_gradients_equal_finite_differences(convolution, diagonal, scale):
@@ -160,11 +164,12 @@ def test_rotating_the_factors_changes_nothing(diagonal):
     )
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.pairwise
 @pytest.mark.parametrize("keep", [True, False], ids=["products kept", "products computed again"])
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("convolution", ["1x1 of 67 channels", "grouped", "all at once"])
-def test_many_portions_equal_one_portion(convolution, scale, keep, monkeypatch):
+def test_many_portions_equal_one_portion(convolution, scale, keep, assert_near, monkeypatch):
     x_shape, weight_shape, geometry = CONVOLUTIONS[convolution]
     x, weight = draw(*x_shape), draw(*weight_shape, seed=2)
     settings = {"diagonal": False, "scale": draw_scale(scale, x_shape[0], weight_shape[1]), **geometry}
@@ -175,9 +180,11 @@ def test_many_portions_equal_one_portion(convolution, scale, keep, monkeypatch):
 
     portions = fb_quadratic(x, weight, **settings), *gradients_of(fb_quadratic, x, weight, **settings)
 
-    torch.testing.assert_close(portions, expected, rtol=1e-4, atol=1e-4)
+    for portion, one in zip(portions, expected, strict=True):
+        assert_near(portion, one.double(), x.dtype)
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_kept_products_of_many_classes_give_the_gradients_of_those_computed_again(groups, monkeypatch):
     # Several blocks of factors, which begin within a tile, by more positions than one has.
@@ -190,6 +197,7 @@ def test_kept_products_of_many_classes_give_the_gradients_of_those_computed_agai
     torch.testing.assert_close(gradients(2**30), gradients(-1), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("wanted", ["x", "weight"])
 @pytest.mark.parametrize("keep", [True, False], ids=["products kept", "products computed again"])
 def test_one_gradient_alone_equals_that_of_both(keep, wanted, monkeypatch):
