@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.recipe import FinetuneSettings
 from birdnet_cli.core.training.loop.schedule import rate_factor
-from birdnet_cli.core.training.setup.settings import check_schedule
 
 
 def factors(steps: list[int], *, steps_per_epoch: int = 10, **settings: Any) -> list[float]:
@@ -56,18 +54,3 @@ def test_a_constant_warm_up_is_the_baseline_s_one_epoch_at_a_tenth() -> None:
 def test_a_cosine_begins_where_the_rise_ends() -> None:
     found = factors([9, 10, 25, 39], sched="cosine", warmup_epochs=1)
     assert found == pytest.approx([1.0, 1.0, 0.5, 0.0027390523], rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"warmup_epochs": 1, "slow_start_epochs": 3}, "both raise the rates"),
-        ({"milestones": (1,)}, "belongs to finetune.sched: milestones, not to 'cosine'"),
-        ({"sched": "milestones"}, "needs finetune.milestones, such as 50,75"),
-        ({"sched": "milestones", "milestones": (3, 1)}, r"must rise, got \(3.0, 1.0\)"),
-        ({"warmup_epochs": 1, "warmup": "constant"}, "set it above 0"),
-    ],
-)
-def test_parts_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        check_schedule(FinetuneSettings.model_validate(settings))
