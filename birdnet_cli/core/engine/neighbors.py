@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from birdnet_cli.core.cache import FeatureCache
-from birdnet_cli.core.data import Sample, Transform, load_batches
+from birdnet_cli.core.cache import STATUS_OK, FeatureCache
+from birdnet_cli.core.data import Sample, Transform, cut_batches, load_batches
 from birdnet_cli.core.data.sources import expand_sources, list_samples
 from birdnet_cli.core.errors import CacheError, UsageError
 from birdnet_cli.core.features.cached_rows import choose_descriptor
@@ -124,7 +124,7 @@ def find_neighbors(
     with FeatureCache.open(Path(cache_path)) as cache:
         name = choose_descriptor(cache, search.pooling)
         searched = [search.split in (None, split) for split in cache.splits]
-        rows = np.flatnonzero(np.array(searched) & (cache.status == 0))
+        rows = np.flatnonzero(np.array(searched) & (cache.status == STATUS_OK))
         if not len(rows):
             raise CacheError(f"{cache.path}: has no good image in {search.split or 'any split'}")
         origin = read_origin(cache)
@@ -164,7 +164,7 @@ def _describe(samples: Sequence[Sample], extractor: FeatureExtractor, transform:
     queries = torch.zeros(len(samples), pooling.dim)
     digests = np.zeros((len(samples), 32), np.uint8)
     reasons: dict[int, str] = {}
-    batches = [range(start, min(start + BATCH, len(samples))) for start in range(0, len(samples), BATCH)]
+    batches = cut_batches(range(len(samples)), size=BATCH)
     for batch in load_batches(samples, transform=transform, batches=batches, workers=0):
         for position, index in enumerate(batch.indices):
             digests[index] = np.frombuffer(batch.digests[position] or bytes(32), np.uint8)
