@@ -124,4 +124,6 @@ def test_a_setting_that_cannot_be_is_a_usage_error(
 def test_a_model_to_start_from_that_is_none_is_named(fbn: Fbn, textures: Path) -> None:
     done = fbn("finetune", textures, "-o", "x", "--init-from", "absent.safetensors")
     assert done.code == 1
-    assert "error: absent.safetensors: no such model file; fbn train-head writes one" in done.err
+    assert (
+        "error: absent.safetensors: no such model file; fbn train-head and fbn finetune write model files" in done.err
+    )

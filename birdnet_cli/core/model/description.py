@@ -1,4 +1,4 @@
-"""A model file's header: what is needed to predict with it, and where it comes from."""
+"""The header of a model file: everything besides the tensors that a prediction needs, and the model's origin."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,18 +21,18 @@ BACKBONE_FIELDS = {"backbone": str, "layer": str, "weights_sha256": str, "prepro
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What a model file's header says.
+    """The header of a model file.
 
     Attributes:
-        classes: class names; logit k belongs to `classes[k]`.
+        classes: K class names; logit k belongs to `classes[k]`.
         backbone: `backbone` (its name), `layer`, `weights_sha256`, `weights_source`, `preprocessing`, `embedded`; and
             `network`, the settings of a network of `core.networks`.
-        transform: how an image becomes the backbone's input.
-        flip: whether descriptors average over the mirrored image.
-        pooling: the descriptor; None where the head takes the feature map.
+        transform: settings of the transform from an image to the backbone's input.
+        flip: whether descriptors are averaged with those of the mirrored image.
+        pooling: settings of the pooling; None if the head takes the feature map.
         head: `head`, `C`, `class_weights`, `temperature`, `cross_validation`; of a fine-tuned model `finetune`, `step`
-            and `validation`, and `map`, the settings of a head that takes the feature map.
-        provenance: fbn and torch versions, fingerprint of the cache that the head was solved on.
+            and `validation`; of a head that takes the feature map `map`, its settings.
+        provenance: versions of fbn and torch, and the fingerprint of the training data.
     """
 
     classes: tuple[str, ...]
@@ -44,22 +44,23 @@ class ModelDescription:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the header's JSON document."""
+        """Return the header as a JSON object."""
         pooling = self.pooling.model_dump() if self.pooling is not None else None
         document = asdict(self) | {"transform": self.transform.model_dump(), "pooling": pooling}
         return {"format": FORMAT} | document
 
     @classmethod
     def from_json(cls, document: Any) -> "ModelDescription":
-        """Validate a header's JSON document.
+        """Validate a header's JSON object.
 
         Raises:
-            ModelFileError: another format version, a missing or a malformed field, all of them named.
+            ModelFileError: the document has another format version, or fields are missing or malformed; the message
+                names all of them.
         """
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
             raise ModelFileError(f"model format {found!r}; this version of fbn reads format {FORMAT}")
-        # Without a pooling the head takes the feature map; that must be said, not left out.
+        # The pooling of a head on the feature map is null; a missing key is an error.
         pooled = "pooling" not in document or document["pooling"] is not None
         required = HEADER_FIELDS if pooled else {key: kind for key, kind in HEADER_FIELDS.items() if key != "pooling"}
         _require_fields("the header", document, required)

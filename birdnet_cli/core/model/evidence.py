@@ -1,8 +1,8 @@
-"""A logit -> the share of each position of the feature map [h, w]; the shares and the class's bias sum to the logit.
+"""Divide a logit among the positions [h, w] of the feature map: these contributions and the bias sum to the logit.
 
-A linear head's descriptor is a scaled sum over positions, and a head on feature maps averages over them, so a logit is
-a sum over positions plus the class's bias. The difference of two logits is such a sum as well: the evidence for a class
-and against its look-alike.
+A linear head's descriptor is a scaled sum over positions, and a head on feature maps averages over positions, so a
+logit is a sum over positions plus the class's bias. So is the difference of two logits: the evidence for a class and
+against another class.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ __all__ = ["Evidence", "explain_logits", "logit_biases"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """One image's map.
+    """The evidence map of an image.
 
     Attributes:
-        path: the image.
-        label: the class that the map speaks for.
-        versus: the class that it speaks against, or None.
-        logit: of `label`, less that of `versus`.
-        bias: the part of `logit` that no position contributes to.
-        map: float32 [h, w]; `map.sum() + bias == logit` up to rounding.
+        path: path of the image.
+        label: name of the class that the evidence is for.
+        versus: name of the class that the evidence is against, or None.
+        logit: logit of `label`, minus the logit of `versus` if there is one.
+        bias: part of `logit` that does not depend on the image.
+        map: float32 Tensor[h, w], contributions of the positions; `map.sum() + bias == logit` up to rounding.
     """
 
     path: str
@@ -40,22 +40,22 @@ class Evidence:
     map: Tensor
 
     def to_json(self) -> dict[str, Any]:
-        """Return the map as a JSON object, rows from the top."""
+        """Return the evidence as a JSON object; the map is a list of rows from top to bottom."""
         return asdict(self) | {"map": self.map.tolist()}
 
 
 @torch.inference_mode()
 def explain_logits(model: Model, images: Tensor, *, labels: Sequence[int], versus: int | None = None) -> Tensor:
-    """Divide one logit of each image among the positions of the feature map.
+    """Divide a logit of each image among the positions of the feature map.
 
     Args:
-        model: from `load_model`.
-        images: uint8 Tensor[N, 3, S, S], transformed.
-        labels: N class indices.
-        versus: a class whose logit is subtracted.
+        model: a model of `load_model`.
+        images: uint8 Tensor[N, 3, S, S], transformed images.
+        labels: N class indices, 0..K-1, one per image.
+        versus: index of a class whose logit is subtracted, 0..K-1; None subtracts nothing.
 
     Returns:
-        Tensor[N, h, w], float32, on the model's device; with the bias of `logit_biases` its sum is the logit.
+        float32 Tensor[N, h, w] on the model's device; the sum of a map and the bias of `logit_biases` is the logit.
     """
     feature_map = model.extractor.feature_map(images)
     if not isinstance(model.head, LinearHead):
@@ -73,21 +73,21 @@ def explain_logits(model: Model, images: Tensor, *, labels: Sequence[int], versu
 
 @torch.inference_mode()
 def logit_biases(model: Model) -> Tensor:
-    """Return the part of each class's logit that no position contributes to: float32 Tensor[K], on the CPU.
+    """Return the part of each class's logit that does not depend on the image: float32 Tensor[K], on the CPU.
 
-    It is b of a linear head, and what a head on feature maps answers to a map of zeros.
+    It is b of a linear head, and the logits of a feature map of zeros for a head on feature maps.
     """
     if isinstance(model.head, LinearHead):
         return model.head.bias.cpu()
-    nothing = torch.zeros(1, model.extractor.backbone.channels, 1, 1, device=model.extractor.device)
-    biases: Tensor = model.head(nothing)[0]
+    zeros = torch.zeros(1, model.extractor.backbone.channels, 1, 1, device=model.extractor.device)
+    biases: Tensor = model.head(zeros)[0]
     return biases.float().cpu()
 
 
 def _explain_average(model: Model, x: Tensor, labels: Sequence[int], versus: int | None) -> Tensor:
-    """Return [N, h, w] of a head that is the mean over positions of a function of each."""
+    """Return the maps [N, h, w] of a head whose logits are the mean over positions of a function of each position."""
     N, C, h, w = x.shape
     each = model.head(x.permute(0, 2, 3, 1).reshape(-1, C, 1, 1)).float().view(N, h, w, -1)
     each = (each - logit_biases(model).to(each.device)) / (h * w)
-    evidence = torch.stack([one[..., label] for one, label in zip(each, labels, strict=True)])
+    evidence = torch.stack([logits[..., label] for logits, label in zip(each, labels, strict=True)])
     return evidence if versus is None else evidence - each[..., versus]

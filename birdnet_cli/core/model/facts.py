@@ -1,4 +1,4 @@
-"""A loaded model -> what a reader of its results needs to know to repeat them, as JSON."""
+"""A loaded model -> a JSON object of its parts, settings and origin, from which its results can be repeated."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ __all__ = ["describe_model"]
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """Return where a model comes from and what it is made of.
+    """Describe a model: its parts, settings and origin.
 
     Returns:
-        `file` and its `sha256` (None if it was not read from one); `backbone`, `transform`, `flip`; `pooling` and
-        `dimensions` (None where the head takes whole feature maps); `head` with C, calibration and cross-validation;
-        `provenance` of its training; and `evaluated_with`, the software of now.
+        `file` and its `sha256` (None if the model was not read from a file); `backbone`, `transform`, `flip`; `pooling`
+        and `dimensions` (None if the head takes whole feature maps); `head` with C, calibration and cross-validation;
+        `provenance` of the training; and `evaluated_with`, the versions of the running software.
     """
     description = model.description
     return {

@@ -1,4 +1,4 @@
-"""One self-contained `.safetensors` file <-> everything that a prediction needs.
+"""Read and write a model file: one self-contained `.safetensors` file with everything that a prediction needs.
 
 Tensors: `head.*`, `pooling.*` and, unless left out, `backbone.*`. The header's metadata holds one JSON document under
 `fbn_model`: class names in order, backbone and preprocessing, transform, pooling, head, calibration, provenance.
@@ -25,18 +25,18 @@ GROUPS = ("head", "pooling", "backbone")
 
 
 def write_model_file(path: Path, description: ModelDescription, tensors: dict[str, dict[str, Tensor]]) -> str:
-    """Write a model file so that it appears whole or not at all.
+    """Write a model file that appears whole or not at all.
 
     Args:
         path: the file to write.
-        description: its header.
+        description: the header.
         tensors: `head`, `pooling` and optionally `backbone` -> state dict.
 
     Returns:
-        The file's sha256 in hexadecimal.
+        SHA-256 of the file in hexadecimal.
 
     Raises:
-        OSError: the disk refused.
+        OSError: the file cannot be written.
     """
     flat = {f"{group}.{name}": tensor for group, state in tensors.items() for name, tensor in state.items()}
     metadata = {METADATA_KEY: json.dumps(description.to_json(), ensure_ascii=True, sort_keys=True)}
@@ -44,10 +44,11 @@ def write_model_file(path: Path, description: ModelDescription, tensors: dict[st
 
 
 def read_description(path: Path) -> ModelDescription:
-    """Read a model file's header alone.
+    """Read the header of a model file, without the tensors.
 
     Raises:
-        ModelFileError: no such file, not a safetensors file, not a model of fbn, or a malformed header.
+        ModelFileError: there is no such file, it is not a safetensors file or not a model of fbn, or its header is
+            malformed.
     """
     with _opened(path) as stored:
         return _describe(path, stored.metadata())
@@ -57,10 +58,10 @@ def read_model_file(path: Path) -> tuple[ModelDescription, dict[str, dict[str, T
     """Read a model file.
 
     Returns:
-        The header, and `head`, `pooling`, `backbone` -> state dict.
+        The header, and `head`, `pooling`, `backbone` -> state dict; a group that the file lacks is empty.
 
     Raises:
-        ModelFileError: as `read_description`, or a tensor that belongs to no group.
+        ModelFileError: as for `read_description`, or a tensor belongs to no group.
     """
     with _opened(path) as stored:
         description = _describe(path, stored.metadata())
@@ -74,15 +75,15 @@ def read_model_file(path: Path) -> tuple[ModelDescription, dict[str, dict[str, T
 
 
 def hash_model_file(path: Path, *, expected: str | None = None) -> str:
-    """Return a model file's sha256 in hexadecimal.
+    """Return the SHA-256 of a model file in hexadecimal.
 
     Args:
         path: the file.
-        expected: what it must be, in hexadecimal.
+        expected: required SHA-256 in hexadecimal; None requires nothing.
 
     Raises:
-        ModelFileError: no such file, or another sha256 than expected.
-        UsageError: `expected` is no sha256.
+        ModelFileError: there is no such file, or it has another SHA-256 than `expected`.
+        UsageError: `expected` is not a SHA-256.
     """
     if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
         raise UsageError(f"a SHA-256 has 64 hexadecimal digits, got '{expected}'")
@@ -95,7 +96,7 @@ def hash_model_file(path: Path, *, expected: str | None = None) -> str:
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file; fbn train-head writes one")
+        raise ModelFileError(f"{path}: no such model file; fbn train-head and fbn finetune write model files")
 
 
 def _opened(path: Path) -> Any:
@@ -109,7 +110,9 @@ def _opened(path: Path) -> Any:
 def _describe(path: Path, metadata: dict[str, str] | None) -> ModelDescription:
     text = (metadata or {}).get(METADATA_KEY)
     if text is None:
-        raise ModelFileError(f"{path}: a safetensors file, but not a model of fbn; fbn train-head writes one")
+        raise ModelFileError(
+            f"{path}: a safetensors file, but not a model of fbn; fbn train-head and fbn finetune write models"
+        )
     try:
         return ModelDescription.from_json(json.loads(text))
     except ModelFileError as error:

@@ -1,4 +1,4 @@
-"""Find model files in a folder and say what each is."""
+"""Find the model files of a folder and read their headers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["ModelEntry", "find_model", "list_models"]
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model file: where it is, how large (bytes), and what its header says."""
+    """A model file: its path, its size in bytes, and its header."""
 
     path: Path
     size: int
@@ -21,7 +21,7 @@ class ModelEntry:
 
     @property
     def descriptor(self) -> str:
-        """The canonical name of the model's pooling; empty where the head takes the feature map."""
+        """Canonical name of the model's pooling; empty if the head takes the feature map."""
         pooling = self.description.pooling
         return pooling_name(pooling) if pooling is not None else ""
 
@@ -29,13 +29,13 @@ class ModelEntry:
 def list_models(folder: Path) -> list[ModelEntry]:
     """Return the models in `folder` itself and below its `runs/`, newest first.
 
-    Files of that suffix that are not models of fbn are left out.
+    Other `.safetensors` files are left out.
     """
     found = [*folder.glob("*.safetensors"), *folder.glob("runs/**/*.safetensors")]
-    # A link may lead nowhere.
+    # A symbolic link may be broken.
     files = [path for path in found if path.is_file()]
     entries = []
-    for path in sorted(files, key=lambda one: (-one.stat().st_mtime_ns, str(one))):
+    for path in sorted(files, key=lambda path: (-path.stat().st_mtime_ns, str(path))):
         try:
             entries.append(ModelEntry(path, path.stat().st_size, read_description(path)))
         except ModelFileError:
@@ -44,14 +44,14 @@ def list_models(folder: Path) -> list[ModelEntry]:
 
 
 def find_model(folder: Path) -> Path:
-    """Return the newest model in `folder` or its `runs/`; of one training the best, though the last is newer.
+    """Return the newest model in `folder` or its `runs/`; of a training run, `best` rather than the newer `last`.
 
     Raises:
-        ModelFileError: there is none.
+        ModelFileError: there is no model.
     """
     entries = list_models(folder)
     if not entries:
-        raise ModelFileError("no model: name one with -m or FBN_MODEL, or write one with fbn train-head")
+        raise ModelFileError("no model found: name a file with -m or FBN_MODEL, or write a model with fbn train-head")
     newest = entries[0].path
     best = newest.with_name("best.safetensors")
     return best if newest.name == "last.safetensors" and best in [entry.path for entry in entries] else newest

@@ -1,4 +1,4 @@
-"""A model file, loaded on one device: images -> class names and probabilities."""
+"""A model file loaded on a device: images -> class names and probabilities."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,13 @@ __all__ = ["Guess", "Model", "Prediction", "load_model"]
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One class and its probability."""
+    """A class and its probability.
+
+    Attributes:
+        label: name of the class.
+        index: index of the class, 0..K-1.
+        prob: probability of the class, 0..1.
+    """
 
     label: str
     index: int
@@ -33,7 +39,15 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One image's row: `status` is `ok` or `error`; `top` is sorted by falling probability."""
+    """The prediction for an image.
+
+    Attributes:
+        path: location of the image.
+        status: `ok` or `error`.
+        error: why the image could not be read, or None.
+        top: the most probable classes by falling probability; empty after an error.
+        model: name of the model file.
+    """
 
     path: str
     status: str
@@ -42,19 +56,19 @@ class Prediction:
     model: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as a JSON object."""
+        """Return the prediction as a JSON object."""
         return asdict(self)
 
 
 class Model:
-    """A loaded model file, on one device.
+    """A loaded model on a device.
 
     Args:
-        name: the file's name, repeated in every row.
-        description: its header.
+        name: name of the file, which every prediction repeats.
+        description: header of the file.
         extractor: backbone and pooling.
-        head: descriptor [N, D], or feature map [N, C, h, w], -> logits [N, K].
-        path: the file, where there is one.
+        head: descriptor [N, D] or feature map [N, C, h, w] -> logits [N, K].
+        path: path of the file; None if the model was not read from a file.
     """
 
     def __init__(
@@ -80,7 +94,7 @@ class Model:
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """Return logits [N, K] of transformed uint8 images [N, 3, H, W]."""
+        """Return logits [N, K], on the model's device, of transformed uint8 images [N, 3, S, S]."""
         if self.description.pooling is None:
             features = self.extractor.feature_map(images)
         else:
@@ -89,7 +103,13 @@ class Model:
         return result
 
     def rows(self, samples: Sequence[Sample], batch: Batch, k: int) -> list[Prediction]:
-        """Return one row for every sample of a loaded batch, in its order."""
+        """Return the prediction for every sample of a loaded batch, in the batch's order.
+
+        Args:
+            samples: all samples, which `batch.indices` refer to.
+            batch: a loaded batch.
+            k: number of classes per prediction; at most K are returned.
+        """
         found: dict[int, tuple[Guess, ...]] = {}
         if batch.good:
             probabilities = self.head.probabilities(self.logits(batch.images)).cpu()
@@ -118,16 +138,17 @@ def load_model(
     """Read a model file and put it on a device.
 
     Args:
-        path: a file that `train_head` wrote.
+        path: a model file of `train_head` or `finetune`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `auto`, `float32` or `bfloat16`: arithmetic of the backbone.
-        weights: where backbone weights come from when the file does not embed them; their sha256 must match.
-        sha256: what the file's must be; None takes any.
+        weights: source of the backbone's weights if the file does not embed them; their SHA-256 must match the header.
+        sha256: required SHA-256 of the file; None requires nothing.
 
     Raises:
-        ModelFileError: not a model of fbn, damaged, another than `sha256` says, or tensors that do not fit its header.
+        ModelFileError: the file is not a model of fbn, it is damaged, it has another SHA-256 than `sha256`, or its
+            tensors do not fit its header.
         WeightsError: backbone weights are needed and cannot be found.
-        UsageError: no such device.
+        UsageError: there is no such device.
     """
     path = Path(path)
     if sha256 is not None:
@@ -162,5 +183,5 @@ def _load_state(path: Path, group: str, module: torch.nn.Module, state: dict[str
     ]
     if problems:
         raise ModelFileError(f"{path}: the tensors do not fit the header: {'; '.join(problems[:5])}")
-    # A head on the feature map is built without values, since a header may ask for any size.
+    # A head on the feature map is built without memory (on the meta device), since a header may ask for any size.
     module.load_state_dict(state, assign=any(tensor.is_meta for tensor in expected.values()))

@@ -1,4 +1,4 @@
-"""A model's header -> its modules, their values still to be loaded: backbone or network, pooling, head."""
+"""A model's header -> its modules without their values: backbone or features of a network, pooling, head."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,20 +25,20 @@ __all__ = [
 ]
 
 Head = LinearHead | CalibratedMapHead
-# The layer of a network that its head begins after.
+# The layer name of a network's features, whose output its head takes.
 FEATURES = "features"
 
 
 def create_trunk(about: Mapping[str, Any], *, weights: WeightSet | None, preprocessing: Preprocessing) -> Backbone:
-    """Create what a header's `backbone` describes: a backbone up to a layer, or the features of a network.
+    """Create the backbone that a header describes: a backbone up to a layer, or the features of a network.
 
     Args:
         about: the header's `backbone`.
-        weights: its values; None leaves zeros, or a network's random start.
-        preprocessing: what they expect.
+        weights: values of the backbone; None leaves zeros, or the random initial values of a network.
+        preprocessing: preprocessing that the weights expect.
 
     Raises:
-        FbnError: no such backbone, network or layer, or weights that do not fit.
+        FbnError: there is no such backbone, network or layer, or the weights do not fit.
     """
     if about.get("network") is None:
         return create_backbone(about["backbone"], layer=about["layer"], weights=weights, preprocessing=preprocessing)
@@ -59,7 +59,14 @@ def create_trunk(about: Mapping[str, Any], *, weights: WeightSet | None, preproc
 def wrap_features(
     features: torch.nn.Module, settings: NetworkSettings, *, channels: int, preprocessing: Preprocessing
 ) -> Backbone:
-    """Return a network's features as a backbone, which holds its own preprocessing."""
+    """Return a network's features as a backbone with its own preprocessing.
+
+    Args:
+        features: RGB images, preprocessed -> feature map [N, C, h, w].
+        settings: settings of the network.
+        channels: number of channels of the feature map, C.
+        preprocessing: preprocessing that the features expect.
+    """
     return Backbone(
         features.to(memory_format=torch.channels_last),
         name=settings.name,
@@ -71,21 +78,24 @@ def wrap_features(
 
 
 def network_preprocessing(name: str) -> Preprocessing:
-    """Return what a network of `core.networks` was published with."""
+    """Return the preprocessing that a network of `core.networks` was published with."""
     info = describe_network(name)
     return Preprocessing(mean=info.mean, std=info.std, scale=info.scale)
 
 
 def map_head_options(settings: MapHeadSettings) -> dict[str, Any]:
-    """Return the arguments of `create_map_head` that a head of this name takes."""
+    """Return the keyword arguments of `create_map_head` for a head of these settings."""
     return settings.model_dump(exclude={"name", "norm"}) if settings.name == "fb" else {}
 
 
 def create_model_parts(description: ModelDescription, backbone: Backbone) -> tuple[Pooling | None, Head]:
     """Create the pooling and the head of a model, without their values.
 
+    Returns:
+        The pooling, or None if the head takes the feature map; and the head.
+
     Raises:
-        FbnError: settings that contradict each other.
+        FbnError: settings contradict each other.
         ModelFileError: the header describes neither a pooling nor a head on the feature map.
     """
     classes = len(description.classes)

@@ -1,4 +1,4 @@
-"""The model file: what goes in comes out, and everything else is refused in one line."""
+"""The model file is read as it was written, and any other file is refused in one line."""
 
 import hashlib
 import json
@@ -64,12 +64,12 @@ def test_a_model_without_its_backbone_reads_back_without_tensors_of_it(tmp_path:
     assert tensors["backbone"] == tensors["pooling"] == {}
 
 
-def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+def test_the_returned_digest_is_the_files_sha256(tmp_path: Path) -> None:
     digest = write_model_file(tmp_path / "m.safetensors", DESCRIPTION, TENSORS)
     assert digest == hashlib.sha256((tmp_path / "m.safetensors").read_bytes()).hexdigest()
 
 
-def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
+def test_the_umask_decides_who_may_read_the_file(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         write_model_file(tmp_path / "m.safetensors", DESCRIPTION, TENSORS)
@@ -93,8 +93,10 @@ def test_a_failed_write_leaves_the_old_model_and_nothing_partial(
     assert list(written.parent.iterdir()) == [written]
 
 
-def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "absent.safetensors", "no such model file; fbn train-head writes one")
+def test_an_absent_file_is_refused_with_the_commands_that_write_models(tmp_path: Path) -> None:
+    assert_refused(
+        tmp_path / "absent.safetensors", "no such model file; fbn train-head and fbn finetune write model files"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which model files a folder holds."""
+"""The model files of a folder, and the newest."""
 
 import os
 from dataclasses import replace
@@ -38,14 +38,14 @@ def test_models_of_the_same_age_are_listed_by_name(tmp_path: Path) -> None:
     assert [entry.path for entry in list_models(tmp_path)] == [first, second]
 
 
-def test_an_entry_says_how_large_the_file_is_and_what_it_pools(tmp_path: Path) -> None:
+def test_an_entry_holds_the_files_size_and_descriptor(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.safetensors", age=1)
     (entry,) = list_models(tmp_path)
     assert entry.size == path.stat().st_size
     assert entry.descriptor == "bilinear-reduce8-variance20"
 
 
-def test_what_is_no_model_of_fbn_is_left_out(tmp_path: Path) -> None:
+def test_files_other_than_models_of_fbn_are_left_out(tmp_path: Path) -> None:
     model = write_model(tmp_path / "m.safetensors", age=30)
     save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     (tmp_path / "garbage.safetensors").write_bytes(b"garbage")
@@ -55,13 +55,18 @@ def test_what_is_no_model_of_fbn_is_left_out(tmp_path: Path) -> None:
     assert [entry.path for entry in list_models(tmp_path)] == [model]
 
 
-def test_a_model_that_is_being_written_is_not_listed(tmp_path: Path) -> None:
+def test_a_temporary_file_of_a_write_is_not_listed(tmp_path: Path) -> None:
     write_model(tmp_path / ".m.safetensors.123.tmp", age=1)
     assert list_models(tmp_path) == []
 
 
 @pytest.mark.parametrize("folder", ["empty", "absent"])
-def test_no_model_is_an_error_that_says_how_to_name_or_make_one(tmp_path: Path, folder: str) -> None:
+def test_a_folder_without_a_model_is_an_error_with_the_ways_to_name_or_write_a_model(
+    tmp_path: Path, folder: str
+) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelFileError, match="no model: name one with -m or FBN_MODEL, or write one with fbn train"):
+    with pytest.raises(
+        ModelFileError,
+        match="no model found: name a file with -m or FBN_MODEL, or write a model with fbn train",
+    ):
         find_model(tmp_path / folder)

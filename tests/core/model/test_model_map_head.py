@@ -1,4 +1,4 @@
-"""A model whose head takes the feature map: what its header may say, and what is refused in one line."""
+"""A model whose head takes the feature map is loaded, and refused in one line if its header does not fit."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_it_is_listed_without_a_descriptor(trained: Path) -> None:
     assert (entry.descriptor, entry.description.head["head"]) == ("", "fb")
 
 
-def test_caches_hold_nothing_for_it(trained: Path, extracted: ExtractReport) -> None:
+def test_a_cache_is_refused(trained: Path, extracted: ExtractReport) -> None:
     with pytest.raises(CacheError, match="takes whole feature maps, and caches hold none: give it images"):
         evaluate(extracted.output, load_model(trained, device="cpu"))
 

@@ -1,4 +1,4 @@
-"""A model file whose tensors and header do not belong together is refused in one line that says where."""
+"""Loading a model file whose tensors and header do not fit is refused in one line that names the misfit."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def assert_refused(path: Path, message: str) -> None:
 def save_changed(
     trained: Path, output: Path, header: dict[str, Any], change: Callable[[Tensors], object] = lambda _: None
 ) -> Path:
-    """Write a copy of a model in which parts of the header and some tensors are others."""
+    """Write a copy of a model with some parts of the header and some tensors changed."""
     document, tensors = read_description(trained).to_json(), load_file(trained)
     for key, value in header.items():
         document[key] = document[key] | value if isinstance(value, dict) else value
@@ -55,14 +55,14 @@ def test_a_copy_without_a_change_is_read(trained: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda one: one.pop("head.weight"), "head.weight is missing"),
-        (lambda one: one.update({"head.second": torch.zeros(1)}), "head.second is not expected"),
+        (lambda tensors: tensors.pop("head.weight"), "head.weight is missing"),
+        (lambda tensors: tensors.update({"head.second": torch.zeros(1)}), "head.second is not expected"),
         (
-            lambda one: one.update({"head.weight": torch.zeros(3, 49)}),
+            lambda tensors: tensors.update({"head.weight": torch.zeros(3, 49)}),
             "head.weight has shape [3, 49], expected [3, 50]",
         ),
         (
-            lambda one: one.update({"pooling.selection.indices": torch.arange(49)}),
+            lambda tensors: tensors.update({"pooling.selection.indices": torch.arange(49)}),
             "pooling.selection.indices has shape [49], expected [50]",
         ),
     ],
@@ -83,7 +83,7 @@ def test_every_tensor_that_does_not_fit_is_named_at_once(trained: Path, tmp_path
     assert_refused(path, "head.weight is missing; head.bias is missing")
 
 
-def test_an_embedded_backbone_that_is_not_there_is_named(trained: Path, tmp_path: Path) -> None:
+def test_a_missing_embedded_backbone_is_named(trained: Path, tmp_path: Path) -> None:
     def change(tensors: Tensors) -> None:
         for key in [key for key in tensors if key.startswith("backbone.")]:
             del tensors[key]
