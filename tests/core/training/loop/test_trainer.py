@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from birdnet_cli.core.data import Failure, TrainingBatch
+from birdnet_cli.core.data import Failure, LabelledBatch
 from birdnet_cli.core.errors import DataError, NumericsError, TrainingInterruptedError
 from birdnet_cli.core.training.context import TrainingContext
 from birdnet_cli.core.training.counters import TrainingCounters, UpdateResult, Validation
@@ -31,10 +31,10 @@ class FakeBatches:
     def __init__(self, failures: dict[int, list[Failure]]) -> None:
         self.failures = failures
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[TrainingBatch]:
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[LabelledBatch]:
         for step in range(start_step, STEPS):
             failures = self.failures.get(epoch * STEPS + step, [])
-            yield TrainingBatch(torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64), [0, 1], failures)
+            yield LabelledBatch(torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64), [0, 1], failures)
 
 
 class Fakes:
