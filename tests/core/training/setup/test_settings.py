@@ -77,7 +77,7 @@ def test_a_network_s_image_size_and_factors_are_those_it_was_published_with(tmp_
     ("settings", "message"),
     [
         ({"warmup_epochs": 1, "slow_start_epochs": 3}, "both raise the rates"),
-        ({"milestones": (1,)}, "belongs to finetune.sched: milestones, not to 'cosine'"),
+        ({"sched": "cosine", "milestones": (1,)}, "belongs to finetune.sched: milestones, not to 'cosine'"),
         ({"sched": "milestones"}, "needs finetune.milestones, such as 50,75"),
         ({"sched": "milestones", "milestones": (3, 1)}, r"must rise, got \(3.0, 1.0\)"),
         ({"warmup_epochs": 1, "warmup": "constant"}, "set it above 0"),
