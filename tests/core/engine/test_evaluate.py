@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,8 @@ from birdnet_cli.core.evaluation import Copy, Duplicate
 from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model import Model, load_model
 from birdnet_cli.core.model.facts import describe_model
-from birdnet_cli.core.progress import Advance
 from birdnet_cli.core.recipe import HeadSettings
+from tests.core.notes import Notes
 from tests.core.textures import CLASSES, small_settings, write_textures
 
 
@@ -39,7 +38,7 @@ def model(model_file: Path) -> Model:
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Path:
-    """Textures whose test split has one training image twice, and one that was changed by a byte."""
+    """Textures whose test split has two copies of a training image, and a training image changed by a byte."""
     root = write_textures(tmp_path / "leaky", train=3, test=2)
     original = root / "train" / "rings" / "001.png"
     for name in ("a.png", "b.png"):
@@ -49,21 +48,6 @@ def leaky(tmp_path: Path) -> Path:
     data[-1] ^= 1
     (root / "test" / "checks" / "c.png").write_bytes(bytes(data))
     return root
-
-
-class Notes:
-    """A progress that keeps its notes and the sizes of its stages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.totals: dict[str, int] = {}
-
-    def stage(self, title: str, *, total: int, unit: str) -> AbstractContextManager[Advance]:
-        self.totals[title] = total
-        return nullcontext(lambda _units: None)
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def test_every_image_has_its_name_label_digest_and_probabilities(model: Model, textures: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_sheet_shows_each_image_before_its_neighbours(
     found = list(find_neighbors(images, extracted.output, search=by_average(k=3)))
     sheet = draw_neighbor_sheet(found, extracted.output, data)
     before = np.asarray(sheet).copy()
-    # Each picture is where it belongs: without one of them, its place alone is empty.
+    # Removing a neighbour's file changes that picture's place in the sheet alone.
     (data / found[0].neighbors[1].path).write_bytes(b"gone")
     changed = np.argwhere((np.asarray(draw_neighbor_sheet(found, extracted.output, data)) != before).any(axis=2))
     (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0)

@@ -39,8 +39,8 @@ def test_a_file_is_named_alike_alone_and_in_a_folder(model: Model, textures: Pat
     for path in sorted(folder.glob("*/002.png")):
         (alone,) = predict([path], model, k=3)
         assert [guess.label for guess in alone.top] == [guess.label for guess in together[str(path)].top]
-        for one, other in zip(alone.top, together[str(path)].top, strict=True):
-            assert one.prob == pytest.approx(other.prob, abs=1e-5)
+        for guess, other in zip(alone.top, together[str(path)].top, strict=True):
+            assert guess.prob == pytest.approx(other.prob, abs=1e-5)
 
 
 def test_guesses_fall_in_probability_and_sum_to_one(model: Model, textures: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_model_without_its_backbone_finds_it_again(extracted: ExtractReport, t
     assert light.stat().st_size < full.stat().st_size / 10
     image = textures / "test" / "stripes" / "000.png"
     models = load_model(full, precision="float32"), load_model(light, precision="float32", weights="none")
-    (first,), (second,) = (predict([image], one, k=1) for one in models)
+    (first,), (second,) = (predict([image], model, k=1) for model in models)
     assert first.top == second.top
 
 

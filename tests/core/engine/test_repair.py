@@ -9,7 +9,6 @@ import pytest
 
 from birdnet_cli.core.cache import FeatureCache
 from birdnet_cli.core.engine.extract import extract
-from birdnet_cli.core.engine.inspect import describe_cache
 from birdnet_cli.core.engine.repair import find_damage, repair_cache
 from birdnet_cli.core.errors import CacheError, WeightsError
 from birdnet_cli.core.features.run import ExtractReport
@@ -52,7 +51,7 @@ def test_several_rows_of_several_descriptors_are_repaired_at_once(cache: Path, t
     for name, row in (("max", 0), ("max", 35), ("bilinear", 3)):
         flip_byte(cache, name, row)
     damaged = find_damage(cache)
-    assert [(one.descriptor, one.row) for one in damaged] == [("bilinear", 3), ("max", 0), ("max", 35)]
+    assert [(damage.descriptor, damage.row) for damage in damaged] == [("bilinear", 3), ("max", 0), ("max", 35)]
     repair_cache(cache, damaged, data=textures, weights="none")
     assert find_damage(cache) == []
 
@@ -117,13 +116,3 @@ def test_a_flipped_average_is_repaired_with_its_mirror(textures: Path, tmp_path:
     flip_byte(cache, "bilinear-variance50", ROW)
     repair_cache(cache, find_damage(cache), data=textures, weights="none")
     np.testing.assert_allclose(read_rows(cache, "bilinear-variance50"), before, rtol=2e-3, atol=1e-6)
-
-
-def test_the_description_of_a_cache_counts_what_is_in_it(extracted: ExtractReport, textures: Path) -> None:
-    report = describe_cache(extracted.output)
-    assert report["bytes"] == extracted.output.stat().st_size
-    assert (report["images"], report["failed"], report["classes"]) == (36, 0, 3)
-    assert report["splits"] == {"train": 24, "test": 12}
-    assert report["descriptors"] == extracted.descriptors
-    assert report["fingerprint"]["layer"] == "relu2_1"
-    assert report["provenance"]["weights_source"] == "random (seed 0)"

@@ -1,4 +1,3 @@
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.heads import HalfWeight, LinearHead
 from birdnet_cli.core.heads.solver import grouped_folds
 from birdnet_cli.core.model import read_description, read_model_file
-from birdnet_cli.core.progress import Advance, SilentProgress
 from birdnet_cli.core.recipe import HeadSettings
+from tests.core.notes import Notes
 from tests.core.textures import POOLINGS, small_settings, write_textures
 
 QUICK = HeadSettings(C=1.0, calibrate=False)
@@ -27,11 +26,11 @@ def training_accuracy(cache_path: Path, model: Path, name: str) -> float:
     head.load_state_dict(tensors["head"])
     with FeatureCache.open(cache_path) as cache:
         rows = np.flatnonzero([split == "train" for split in cache.splits])
-        hits = [
+        correct = [
             head(torch.from_numpy(block)).argmax(1).numpy() == cache.labels[rows[positions]]
             for positions, block in cache.blocks(name, rows)
         ]
-    return float(np.concatenate(hits).mean())
+    return float(np.concatenate(correct).mean())
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -121,19 +120,6 @@ def test_a_class_whose_training_images_all_failed_is_named(tmp_path: Path) -> No
         train_head(cache.output, tmp_path / "m.safetensors", settings=QUICK, weights="none")
 
 
-class Notes:
-    """A progress that keeps its notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, title: str, *, total: int, unit: str) -> AbstractContextManager[Advance]:
-        return SilentProgress().stage(title, total=total, unit=unit)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 def test_weights_are_stored_in_float16_and_predict_the_same(extracted: ExtractReport, tmp_path: Path) -> None:
     settings = HeadSettings(C=1000.0, calibrate=False)
     half, whole = (
@@ -144,7 +130,7 @@ def test_weights_are_stored_in_float16_and_predict_the_same(extracted: ExtractRe
         for dtype in ("auto", "float32")
     )  # fmt: skip
     stored = [read_model_file(path)[1]["head"]["weight"] for path in (half, whole)]
-    assert [one.dtype for one in stored] == [torch.float16, torch.float32]
+    assert [weight.dtype for weight in stored] == [torch.float16, torch.float32]
     assert [read_description(path).head["weight_dtype"] for path in (half, whole)] == ["float16", "float32"]
     assert torch.equal(stored[0], stored[1].half())
     accuracies = [training_accuracy(extracted.output, path, "bilinear") for path in (half, whole)]
@@ -161,7 +147,7 @@ def test_weights_that_float16_would_change_stay_float32_or_are_refused(
         extracted.output, tmp_path / "a.safetensors", pooling="avg", weights="none", settings=QUICK, progress=notes
     )
     assert read_model_file(automatic.output)[1]["head"]["weight"].dtype == torch.float32
-    assert notes.notes[-1] == (
+    assert notes.lines[-1] == (
         "float16 weights change 2 training predictions, and probabilities by up to 0.25: stored as float32"
     )
     asked = QUICK.model_copy(update={"weight_dtype": "float16"})
@@ -177,7 +163,7 @@ def test_a_streamed_head_says_so_and_predicts_like_the_exact_one(extracted: Extr
         settings=HeadSettings(C=100.0, cv=3, solver="streamed"),
     )  # fmt: skip
     assert streamed.fit.solver == read_description(streamed.output).head["solver"] == "streamed"
-    assert notes.notes[0].startswith("24 images x 8,256 values: the head is solved in passes over the cache")
+    assert notes.lines[0].startswith("24 images x 8,256 values: the head is solved in passes over the cache")
     assert training_accuracy(extracted.output, streamed.output, "bilinear") > 0.9
 
 

@@ -55,8 +55,10 @@ def test_batches_do_not_cross_ranges_of_rows(textures: Path) -> None:
 
 
 def test_reduce_and_select_modify_the_poolings_they_apply_to(textures: Path) -> None:
-    settings = small_settings(pooling="max,bilinear,compact-d64", reduce=8, select="variance:20")
+    settings = small_settings(pooling="max,bilinear,compact-d64,bilinear-reduce4", reduce=8, select="variance:20")
     extraction = prepare_extraction(textures, "unused.h5", settings=settings)
-    assert list(extraction.requested) == ["max", "bilinear-reduce8-variance20", "compact-d64-reduce8"]
+    assert list(extraction.requested) == [
+        "max", "bilinear-reduce8-variance20", "compact-d64-reduce8", "bilinear-reduce4-variance20",
+    ]  # fmt: skip
     with pytest.raises(UsageError, match="--reduce applies to bilinear and compact poolings"):
         prepare_extraction(textures, "unused.h5", settings=small_settings(pooling="max", reduce=8))
