@@ -55,18 +55,18 @@ def _start_with_faulty_disk() -> int:
 
 
 def _kill(machine: Machine, kills: float) -> Iterator[str]:
-    """Yield what is wrong after runs that are killed once to three times."""
+    """Kill runs once to three times each, and yield a line for each fault found afterwards."""
     started = time.monotonic()
-    hits = rounds = 0
-    while hits < kills:
-        hit, wrong = machine.round(1 + rounds % 3)
-        hits, rounds = hits + hit, rounds + 1
+    killed = rounds = 0
+    while killed < kills:
+        found_alive, wrong = machine.round(1 + rounds % 3)
+        killed, rounds = killed + found_alive, rounds + 1
         yield from (f"round {rounds}: {line}" for line in wrong)
-    print(f"{machine.name}: {hits} kills in {rounds} runs, {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{machine.name}: {killed} kills in {rounds} runs, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _fill(machine: Machine) -> Iterator[str]:
-    """Yield what is wrong with runs in which no file may grow beyond a share of the largest result."""
+    """Run while no file may grow beyond a share of the largest result, and yield a line for each fault."""
     for share in SHARES:
         code, said, wrong = machine.starve(int(share * machine.largest))
         if code != ExitCode.FAILURE or "File too large" not in said.rpartition("error: ")[2]:
@@ -76,7 +76,7 @@ def _fill(machine: Machine) -> Iterator[str]:
 
 
 def _strike(machine: Machine, most: int | None) -> Iterator[str]:
-    """Yield what is wrong with runs of which one change fails, each in turn or `most`, evenly spread."""
+    """Run once for each change to the disk, or for `most` of them, evenly spread; let it fail; yield each fault."""
     started = time.monotonic()
     changes = machine.count_changes()
     places = [1 + changes * number // (most or changes) for number in range(most or changes)]
@@ -95,7 +95,7 @@ def _strike(machine: Machine, most: int | None) -> Iterator[str]:
 
 
 def _unclear(machine: Machine, said: str) -> Iterator[str]:
-    """Yield what was said if it does not end in one line that names the result."""
+    """Yield the output, unless it ends in a single error line that names the result."""
     *_, last = said.splitlines() or [""]
     named = machine.case.results[0].split("/")[0]
     if not last.startswith("error: ") or named not in last or "Traceback" in said:

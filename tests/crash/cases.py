@@ -1,4 +1,4 @@
-"""The commands that are killed and starved, what they read, and what must come of them."""
+"""The commands that are killed or run on a full disk, with their inputs and the results to compare."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ QUICK = ("--weights", "none", "--layer", "relu1_1", "--image-size", "16", "-q")
 
 @dataclass(frozen=True)
 class Case:
-    """One command.
+    """A command.
 
     Attributes:
-        prepare: writes what it reads into an empty folder.
-        arguments: of the first run.
-        again: of a run after a kill, given the folder that both work in.
-        results: what must be the same as without a kill, below that folder.
+        prepare: writes the command's inputs into an empty folder.
+        arguments: arguments of the first run.
+        again: folder of the first run -> arguments of the next run after a kill; empty if nothing is left to do.
+        results: paths below that folder whose content must be the same as without a kill.
     """
 
     prepare: Callable[[Path], None]
@@ -67,7 +67,7 @@ FINETUNE = (
     "finetune.width=4", "--head", "fb", "--image-size", "16", "--augment", "none", "--epochs", "3", "-b", "6",
     "--val-fraction", "0", "--set", "finetune.checkpoint_steps=2", "-j", "0", "-q", "--precision", "float32",
 )  # fmt: skip
-# In this process alone: a limit on the size of files is one on shared memory, too.
+# Without decoder processes: a limit on the size of files limits shared memory, too.
 EXTRACT_ANEW, FINETUNE_ANEW = (*EXTRACT, "-j", "0", "--overwrite"), (*FINETUNE, "--overwrite")
 
 CASES = {
@@ -75,7 +75,7 @@ CASES = {
     "train-head": Case(
         _cache,
         TRAIN_HEAD,
-        # What is finished is not overwritten by accident; then there is nothing to do again.
+        # A finished model is not overwritten, so nothing is left to do.
         lambda folder: () if (folder / "m.safetensors").exists() else TRAIN_HEAD,
         ("m.safetensors",),
     ),

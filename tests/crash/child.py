@@ -23,7 +23,7 @@ __all__ = ["finish", "kill", "listen"]
 
 
 def listen(arguments: tuple[str, ...], folder: Path, *, first: Callable[[], None]) -> tuple[int, str]:
-    """Run in a child that does `first` before, and return its exit code and what it said."""
+    """Call `first` and run the command in a child; return its exit code and output."""
     reading, writing = os.pipe()
     child = _start(arguments, folder, first=first, output=writing)
     os.close(writing)
@@ -57,7 +57,7 @@ def _start(
     except BaseException:
         traceback.print_exc()
     finally:
-        # With what C libraries do at an exit, and nothing of Python's that belongs to the parent.
+        # Run the exit handlers of C libraries, but not those of Python, which belong to the parent.
         sys.stderr.flush()
         ctypes.CDLL(None).exit(code)
 
@@ -79,7 +79,7 @@ def _wait(child: int) -> int:
 
 
 def kill(arguments: tuple[str, ...], folder: Path, *, after: float) -> bool:
-    """Run, SIGKILL the process and its children `after` so many seconds, and return whether that found it alive."""
+    """Run, SIGKILL the process and its children `after` seconds, and return whether the process was still alive."""
     child = _start(arguments, folder)
     time.sleep(after)
     try:

@@ -64,7 +64,7 @@ static int is_below(const char* path) {
   return strncmp(path, folder, length) == 0 && path[length] == '/';
 }
 
-/* Counts a call; 1, with errno set, if it is the one that fails. */
+/* Counts a call; returns 1, with errno set, if the call is to fail. */
 static int strikes(const char* call, const char* path) {
   long call_number = atomic_fetch_add(&seen->calls, 1) + 1;
   if (call_number < strike_at || !strike_at || (call_number > strike_at && !strike_on)) return 0;
@@ -109,7 +109,7 @@ static int creates(const char* path, int flags) { return (flags & (O_CREAT | O_T
 OPEN(open)
 OPEN(open64)
 
-/* Relative to an open folder only where nothing is written; such a path is taken from the current one. */
+/* Paths relative to an open folder occur only where nothing is written; they are taken from the current folder. */
 #define OPENAT(name)                                          \
   int name(int from, const char* path, int flags, ...) {      \
     va_list more;                                             \

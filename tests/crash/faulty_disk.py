@@ -1,4 +1,4 @@
-"""A disk on which one change fails, or all from it on, or it ends the process: `faulty_disk.c`, preloaded."""
+"""A disk on which a chosen change fails, alone or with all later changes, or ends the process (`faulty_disk.c`)."""
 
 import ctypes
 import errno
@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["KINDS", "FaultyDisk", "build", "is_preloaded"]
 
 SOURCE = Path(__file__).with_suffix(".c")
-# What a change ends with, 0 being SIGKILL; and whether every later one does.
+# Error number of the failing change, 0 for SIGKILL; and whether every later change fails, too.
 KINDS = {
     "EIO": (errno.EIO, False),
     "ENOSPC": (errno.ENOSPC, False),
@@ -32,7 +32,7 @@ def is_preloaded() -> bool:
 
 
 class FaultyDisk:
-    """What happens below one folder to changes of the process that arms it, and of its children."""
+    """Faults of changes below a folder, in the process that arms it and in its children."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -42,16 +42,16 @@ class FaultyDisk:
         self._library.faulty_disk_struck.restype = ctypes.c_char_p
 
     def arm(self, at: int, kind: str) -> None:
-        """Let change number `at`, from 1, end so; 0 only counts."""
+        """Let change number `at`, from 1, fail in the way `kind`; 0 only counts changes."""
         self._library.faulty_disk_arm(os.fsencode(self.folder), at, *KINDS[kind])
 
     @property
     def changes(self) -> int:
-        """Changes since it was armed."""
+        """Number of changes since `arm`."""
         return int(self._library.faulty_disk_calls())
 
     @property
     def struck(self) -> str:
-        """The call and the path that were struck, or nothing."""
+        """The failed call and its path; empty if no change failed."""
         call, _, path = os.fsdecode(self._library.faulty_disk_struck()).partition(" ")
         return f"{call} {path.removeprefix(f'{self.folder}/')}" if call else ""

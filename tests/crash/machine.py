@@ -1,4 +1,4 @@
-"""Commands killed, or let down by their disk, run again as a user would, and compared with undisturbed ones."""
+"""Commands that are killed or fail on a faulty disk, run again as a user would, and compared with undisturbed runs."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ class Machine:
 
     Args:
         name: of `CASES`.
-        folder: empty; the inputs, the unbroken run and each broken one get a folder in it.
+        folder: empty; the inputs, the unbroken run and each broken run get a folder in it.
         seed: of the moments of kills, which are drawn from the time that the undisturbed command took.
     """
 
@@ -45,25 +45,25 @@ class Machine:
         self.largest = max((whole / result).stat().st_size for result in self.case.results)
 
     def round(self, kills: int = 1) -> tuple[int, list[str]]:
-        """Kill a run so often, let it finish, and return how many kills found it alive, and what then differs."""
+        """Kill a run `kills` times, let it finish, and return how many kills found it alive, and the differences."""
         place = self._workplace("broken")
-        hit = 0
+        found_alive = 0
         torn: list[str] = []
         arguments = self.case.arguments
         for _ in range(kills):
             if arguments:
-                hit += kill(arguments, place, after=self.moments.uniform(0, 1.05 * self.seconds))
+                found_alive += kill(arguments, place, after=self.moments.uniform(0, 1.05 * self.seconds))
             torn += self._find_torn(place)
             arguments = self.case.again(place)
         if arguments:
             finish(arguments, place)
-        return hit, torn + self._compare(place)
+        return found_alive, torn + self._compare(place)
 
     def starve(self, most: int) -> tuple[int, str, list[str]]:
         """Run while no file may grow beyond `most` bytes, then without that limit.
 
         Returns:
-            The first run's exit code, what it said, and what differs after the second.
+            Exit code and output of the first run, and the differences after the second run.
         """
 
         def limit() -> None:
@@ -86,21 +86,21 @@ class Machine:
         return disk.changes
 
     def strike(self, at: int, kind: str) -> tuple[str, int, str, list[str]]:
-        """Run with one change that fails, run again with SIGKILL at a random one, then to the end.
+        """Run with a change that fails, run again with SIGKILL at a random change, then to the end.
 
         Args:
-            at: which change of the first run, from 1.
-            kind: of `faulty_disk.KINDS`.
+            at: number of the failing change of the first run, from 1.
+            kind: a key of `faulty_disk.KINDS`.
 
         Returns:
-            What was struck; the first run's exit code; what it said; and what it left or what differs at the end.
+            The failed call; exit code and output of the first run; and leftovers and differences at the end.
         """
         place = self._workplace("broken")
         disk = FaultyDisk(place)
         code, said = listen(self.case.arguments, place, first=lambda: disk.arm(at, kind))
         struck = disk.struck
         if code == 0:
-            # It did not matter: all is there already; what could not be removed is when the command runs again.
+            # The results are complete. A file that could not be removed is removed when the command runs again.
             if struck.startswith(("unlink", "rmdir")) and (arguments := self.case.again(place)):
                 finish(arguments, place)
             return struck, code, said, self._compare(place)
@@ -115,7 +115,7 @@ class Machine:
         return struck, code, said, wrong + self._compare(place)
 
     def _find_torn(self, place: Path) -> list[str]:
-        """Return which results are there and yet not whole."""
+        """Return the results that exist but cannot be read."""
         torn = []
         for name in self.case.results:
             try:
@@ -134,7 +134,7 @@ class Machine:
         return wrong
 
     def _workplace(self, name: str) -> Path:
-        # Hard links keep sizes and times, by which caches know their images, and cost nothing.
+        # Hard links keep sizes and times, which are part of a data set's fingerprint, and cost nothing.
         return Path(shutil.copytree(self.folder / "input", self.folder / name, copy_function=os.link))
 
     def _results(self, place: Path) -> dict[str, str]:
@@ -148,14 +148,14 @@ class Machine:
 
 
 def _without_times(table: bytes) -> bytes:
-    """Drop the columns of a metrics file that the clock and the machine decide."""
+    """Drop the columns of a metrics file that depend on the clock and the machine."""
     rows = [line.split(b",") for line in table.splitlines()]
     kept = [column for column, name in enumerate(rows[0]) if name not in (b"images_per_second", b"memory_mb")]
     return b"\n".join(b",".join(row[column] for column in kept) for row in rows)
 
 
 def _listing(folder: Path) -> set[str]:
-    # Locks stay, empty, by design.
+    # Lock files stay, empty, by design.
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name for name in found if not name.endswith(".lock")}
 

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment, or a disk that fills or fails, loses nothing: run again, a command ends as an unbroken one.
+"""After SIGKILL, or an error of the disk, a command that is run again gives the same result as an undisturbed run.
 
 `python -m tests.crash` is the long form. Everything runs in processes of its own: what it forks must have no threads.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.load [--images N] [-j W]`: a long extraction with 1% bad images; exits with 1 if all is not well."""
+"""`python -m tests.load [--images N] [-j W]`: a long extraction with 1% bad images; exits with 1 beyond a bound."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from tests.load.endurance import extract_and_watch, write_images
 
 
 def main() -> int:
-    """Write images, extract them with one interruption, and say what was seen."""
+    """Write images, extract them with one interruption, and print the measurements."""
     parser = argparse.ArgumentParser(prog="python -m tests.load")
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("-j", "--workers", type=int, default=1)

@@ -1,4 +1,4 @@
-"""A long extraction, watched from outside: its memory, its rate, and what it says of bad images."""
+"""A long extraction, watched from outside: its memory, its rate, and the bad images that it names."""
 
 import math
 import os
@@ -27,15 +27,16 @@ COMMAND = (
 
 @dataclass(frozen=True)
 class Endurance:
-    """What was seen.
+    """Measurements of an extraction.
 
     Attributes:
-        images: in all.
+        images: number of images.
         code: the exit code.
         listed: bad images that the command named.
         failed: images that the cache marks as failed.
         slope: bytes of resident memory that 10,000 images add, after the first fifth.
-        first_rate, last_rate: images per second in the first and the last tenth.
+        first_rate: images per second in the first tenth.
+        last_rate: images per second in the last tenth.
     """
 
     images: int
@@ -48,7 +49,7 @@ class Endurance:
 
 
 def write_images(folder: Path, count: int) -> int:
-    """Write an image folder of tiny pictures and return how many of them are no images."""
+    """Write an image folder of tiny pictures and return how many of the files hold no image."""
     rng = np.random.default_rng(0)
     bad = 0
     for number in range(count):
@@ -65,13 +66,13 @@ def write_images(folder: Path, count: int) -> int:
 
 
 def extract_and_watch(folder: Path, count: int, *, workers: int = 1, interrupt: bool = True) -> Endurance:
-    """Extract `folder/data`, stop half-way by SIGTERM and go on, as a user might.
+    """Extract `folder/data`, stop half-way by SIGTERM and resume, as a user might.
 
     Args:
-        folder: holds `data`.
-        count: images in it.
-        workers: of the extraction.
-        interrupt: stop half-way once.
+        folder: the folder that holds `data`.
+        count: number of images in `data`.
+        workers: decoder processes of the extraction.
+        interrupt: False does not stop half-way.
     """
     sessions = []
     for stop in (count // 2, None) if interrupt else (None,):
@@ -91,9 +92,9 @@ def extract_and_watch(folder: Path, count: int, *, workers: int = 1, interrupt: 
         process.returncode,
         listed,
         failed,
-        _slope([one for one in last if last[0].done + count / 10 < one.done]),
-        _rate([one for one in first if one.done <= count / 10]),
-        _rate([one for one in last if one.done > 0.9 * count]),
+        _slope([sample for sample in last if last[0].done + count / 10 < sample.done]),
+        _rate([sample for sample in first if sample.done <= count / 10]),
+        _rate([sample for sample in last if sample.done > 0.9 * count]),
     )
 
 
@@ -104,7 +105,7 @@ class _Sample(NamedTuple):
 
 
 def _watch(process: "subprocess.Popen[bytes]", parts: Path, *, stop: int | None) -> list[_Sample]:
-    """Return what is seen while shards appear; send SIGTERM once so many images are done."""
+    """Sample the process while shards appear; send SIGTERM once `stop` images are done."""
     samples = []
     while process.poll() is None:
         time.sleep(0.1)
@@ -126,14 +127,15 @@ def _resident(pid: int) -> int:
 
 
 def _slope(samples: list[_Sample]) -> float:
-    alive = [one for one in samples if one.resident]
-    done, resident = np.array([one.done for one in alive], float), np.array([one.resident for one in alive], float)
+    alive = [sample for sample in samples if sample.resident]
+    done = np.array([sample.done for sample in alive], float)
+    resident = np.array([sample.resident for sample in alive], float)
     return float(np.polyfit(done, resident, 1)[0] * 10_000)
 
 
 def _rate(samples: list[_Sample]) -> float:
     """Return images per second between the first and the last shard that appeared; NaN if fewer than two did."""
-    appeared = [one for before, one in pairwise(samples) if one.done > before.done]
+    appeared = [after for before, after in pairwise(samples) if after.done > before.done]
     if len(appeared) < 2:
         return math.nan
     return (appeared[-1].done - appeared[0].done) / (appeared[-1].time - appeared[0].time)

@@ -15,12 +15,14 @@ __all__ = ["write_synthetic_cache"]
 
 
 def write_synthetic_cache(out: Path, *, rows: int, values: int, classes: int, noise: float) -> None:
-    """Write a cache whose descriptor is named `avg`; one image in five is of the test split.
+    """Write a cache whose descriptor is named `avg`; every fifth image of a class is in the test split.
 
     Args:
-        out: the file.
-        rows, values, classes: N, D, K.
-        noise: length of a row's noise; that of its class mean is 1.
+        out: the cache to write.
+        rows: N.
+        values: D.
+        classes: K.
+        noise: length of a row's noise; its class mean has length 1.
     """
     plan = CachePlan(
         names=tuple(f"{row}.jpg" for row in range(rows)),

@@ -1,4 +1,4 @@
-"""A short form of the long extraction; `python -m tests.load` is the long one."""
+"""A short form of the long extraction that `python -m tests.load` runs."""
 
 from pathlib import Path
 
@@ -12,5 +12,5 @@ def test_thousands_of_images_are_extracted_with_every_bad_one_named(tmp_path: Pa
     bad = write_images(tmp_path / "data", 8_000)
     seen = extract_and_watch(tmp_path, 8_000)
     assert (seen.code, seen.failed, seen.listed) == (3, bad, bad)
-    # So few images are gone before memory has settled; the long form has a bound of 5 MB.
+    # Memory has not settled after so few images; the bound of the long form is 5 MB.
     assert seen.slope < 50e6

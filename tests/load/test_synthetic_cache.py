@@ -1,4 +1,4 @@
-"""The drawn cache is one that `train_head` takes, large or small."""
+"""`train_head` accepts the drawn cache."""
 
 from pathlib import Path
 

@@ -101,7 +101,7 @@ def find_neighbors(
     stdin: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Iterator[Neighborhood]:
-    """Yield the nearest cached images of every image, in the order of `sources`.
+    """Yield the nearest cached images of each image, in the order of `sources`.
 
     Images go through the backbone, layer, transform and pooling that the cache records. Descriptors are streamed from
     the cache, once for every 64 images; memory does not grow with it.
