@@ -15,7 +15,7 @@ RUN = (sys.executable, "-c", "from birdnet_cli.cli.app import main; main()")
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command left: its exit code and what it wrote to stdout and stderr."""
+    """The exit code of a command, and its output on stdout and stderr."""
 
     code: int
     out: str
@@ -23,7 +23,7 @@ class Finished:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment without fbn's own variables but those of the suite, in which the package is found."""
+    """Return an environment in which the package is found, and whose only `FBN_` variables are those of the suite."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith("FBN_")}
     return kept | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"} | changes
 
@@ -36,7 +36,7 @@ def run_fbn(
 ) -> Finished:
     """Run a command line in a process of its own."""
     done = subprocess.run(
-        [*RUN, *(os.fspath(one) if isinstance(one, Path) else str(one) for one in arguments)],
+        [*RUN, *(os.fspath(value) if isinstance(value, Path) else str(value) for value in arguments)],
         input=input,
         stdin=subprocess.DEVNULL if input is None else None,
         capture_output=True,

@@ -65,19 +65,19 @@ def whole_model(whole_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def cache(whole_cache: Path, tmp_path: Path) -> Path:
-    """A cache to be changed at will: avg, bilinear-variance50 and max of 36 textures."""
+    """A cache that a test may change: avg, bilinear-variance50 and max of 36 textures."""
     return Path(shutil.copy(whole_cache, tmp_path / "textures.h5"))
 
 
 @pytest.fixture
 def model(whole_model: Path, tmp_path: Path) -> Path:
-    """A model to be changed at will: the three classes of textures, avg."""
+    """A model that a test may change: the three classes of textures, avg."""
     return Path(shutil.copy(whole_model, tmp_path / "m.safetensors"))
 
 
 @pytest.fixture
 def poor_model(whole_model: Path, tmp_path: Path) -> Path:
-    """The same model with a head that calls everything checks."""
+    """The same model with a head that predicts checks for every image."""
     description, tensors = read_model_file(whole_model)
     tensors["head"]["bias"][0] += 1000
     write_model_file(tmp_path / "poor.safetensors", description, tensors)
@@ -98,7 +98,7 @@ def quick() -> list[str]:
 
 @pytest.fixture
 def photos(tmp_path: Path, textures: Path) -> Path:
-    """A folder with a good image, a bad one and a good one."""
+    """A folder with a readable image, an unreadable file and a readable image."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("a", "c"):

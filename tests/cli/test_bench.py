@@ -93,7 +93,7 @@ def test_quick_measures_one_shape_and_compiles_nothing(fbn: Fbn, monkeypatch: py
     assert ["8x512x196", "float32", "fbn", "2.00", "1.50x", "25%", "-", "2.00", "1.50x", "25%", "3.0"] in lines
 
 
-def test_a_shape_that_is_none_is_a_usage_error(fbn: Fbn) -> None:
+def test_a_malformed_shape_is_a_usage_error(fbn: Fbn) -> None:
     done = fbn("bench", "ops", "--shapes", "8x512")
     assert done.code == 2
     assert "shape '8x512': expected images x channels x positions" in done.err

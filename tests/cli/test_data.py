@@ -111,7 +111,7 @@ def test_an_existing_csv_needs_overwrite(fbn: Fbn, few: Path, tmp_path: Path) ->
     ],
     ids=["nothing left", "elsewhere"],
 )
-def test_a_split_that_cannot_be_is_a_usage_error(
+def test_an_invalid_split_is_a_usage_error(
     fbn: Fbn, few: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -122,7 +122,7 @@ def test_a_split_that_cannot_be_is_a_usage_error(
 
 
 @pytest.mark.parametrize("command", ["check", "stats"])
-def test_what_is_no_data_set_is_an_error_with_its_path(fbn: Fbn, tmp_path: Path, command: str) -> None:
+def test_a_path_without_a_data_set_is_an_error_with_that_path(fbn: Fbn, tmp_path: Path, command: str) -> None:
     (tmp_path / "empty").mkdir()
     done = fbn("data", command, "empty")
     assert (done.code, done.out) == (1, "")
@@ -140,7 +140,7 @@ def test_an_audit_is_a_table_json_and_two_files(fbn: Fbn, cache: Path, textures:
     assert len(document["findings"]) == sum(document["counts"].values())
 
 
-def test_an_audit_shows_so_many_of_each_kind(fbn: Fbn, cache: Path) -> None:
+def test_an_audit_shows_at_most_the_asked_number_of_each_kind(fbn: Fbn, cache: Path) -> None:
     done = fbn("data", "audit", cache, "--pooling", "avg", "--near", "0.1", "--most", "2", "-q")
     assert sum(line.startswith("near-duplicate") for line in done.out.splitlines()) == 2
     assert fbn("data", "audit", cache, "--pooling", "avg", "--near", "7").code == 2

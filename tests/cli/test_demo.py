@@ -47,15 +47,11 @@ def test_options_reach_the_demo(fbn: Fbn, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(demo, "run_demo", stop)
     done = fbn("demo", "-o", "out", "--data", "birds", "--weights", "mine.pth", "--seed", "7", "--overwrite")
     assert (done.code, done.err) == (1, "error: far enough\n")
+    fbn("demo")
     assert calls == [
-        {"folder": Path("out"), "data": Path("birds"), "weights": "mine.pth", "seed": 7, "overwrite": True}
+        {"folder": Path("out"), "data": Path("birds"), "weights": "mine.pth", "seed": 7, "overwrite": True},
+        {"folder": Path("fbn-demo"), "data": None, "weights": "auto", "seed": 0, "overwrite": False},
     ]
-
-
-def test_everything_lands_in_fbn_demo_unless_told_otherwise(fbn: Fbn, textures: Path, tmp_path: Path) -> None:
-    done = fbn("demo", "--data", textures, "--weights", "none", "-q")
-    assert done.code == 0, done.err
-    assert [path.name for path in tmp_path.iterdir()] == ["fbn-demo"]
 
 
 def test_images_without_a_test_split_are_an_error_that_says_how_to_get_one(fbn: Fbn, few: Path) -> None:

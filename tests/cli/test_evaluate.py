@@ -45,7 +45,7 @@ def test_stdout_shows_the_accuracy_its_intervals_and_the_classes(
     assert all(name in done.out for name in CLASSES)
 
 
-def test_images_and_their_cache_give_the_same_figures(
+def test_images_and_their_cache_give_the_same_evaluation(
     fbn: Fbn, model: Path, whole_cache: Path, textures: Path, tmp_path: Path
 ) -> None:
     assert fbn("evaluate", whole_cache, "-m", model, "--json", "cache.json").code == 0
@@ -53,10 +53,10 @@ def test_images_and_their_cache_give_the_same_figures(
         "evaluate", textures, "-m", model, "--json", "images.json", "-j", "0", "-b", "5", "--precision", "float32"
     )  # fmt: skip
     assert done.code == 0, done.err
-    one, other = (json.loads((tmp_path / name).read_text()) for name in ("cache.json", "images.json"))
+    of_cache, of_images = (json.loads((tmp_path / name).read_text()) for name in ("cache.json", "images.json"))
     for key in ("n", "top1", "top5", "top1_interval", "per_class", "confusions", "failed", "duplicates", "classes"):
-        assert one[key] == other[key], key
-    for row, expected in zip(one["images"], other["images"], strict=True):
+        assert of_cache[key] == of_images[key], key
+    for row, expected in zip(of_cache["images"], of_images["images"], strict=True):
         assert [row[key] for key in ("name", "sha256", "label")] == [
             expected[key] for key in ("name", "sha256", "label")
         ]

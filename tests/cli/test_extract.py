@@ -146,7 +146,7 @@ def test_a_recipe_is_overridden_by_flags_and_these_by_set(fbn: Fbn, few: Path, t
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_setting_that_cannot_be_is_a_usage_error(
+def test_an_invalid_setting_is_a_usage_error(
     fbn: Fbn, few: Path, quick: list[str], tmp_path: Path, options: list[str], message: str
 ) -> None:
     done = fbn("extract", few, "-o", "out.h5", *quick, *options)

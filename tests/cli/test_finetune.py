@@ -112,7 +112,7 @@ def test_bad_images_stop_it_or_are_listed(fbn: Fbn, tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_setting_that_cannot_be_is_a_usage_error(
+def test_an_invalid_setting_is_a_usage_error(
     fbn: Fbn, textures: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     done = fbn("finetune", textures, "-o", "x", *TINY, *options)
@@ -121,7 +121,7 @@ def test_a_setting_that_cannot_be_is_a_usage_error(
     assert not (tmp_path / "x" / "config.yaml").exists()
 
 
-def test_a_model_to_start_from_that_is_none_is_named(fbn: Fbn, textures: Path) -> None:
+def test_an_absent_model_to_start_from_is_named(fbn: Fbn, textures: Path) -> None:
     done = fbn("finetune", textures, "-o", "x", "--init-from", "absent.safetensors")
     assert done.code == 1
     assert (

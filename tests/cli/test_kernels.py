@@ -128,7 +128,7 @@ def test_building_without_a_compiler_fails_with_what_to_do(fbn: Fbn, csrc: Path)
     assert done.err.startswith("error: no C++ compiler: ")
 
 
-def test_building_what_has_no_sources_fails(fbn: Fbn, csrc: Path) -> None:
+def test_building_without_sources_fails(fbn: Fbn, csrc: Path) -> None:
     done = fbn("kernels", "build", "--device", "cuda")
     assert done.code == 1
     assert done.err == f"error: {csrc}: no sources of cuda kernels; the reference runs there; choose another --device\n"
@@ -162,7 +162,7 @@ def test_build_into_a_wheel_prints_the_new_wheel(fbn: Fbn, csrc: Path, tmp_path:
 
 
 @needs_compiler
-def test_clean_removes_what_was_built_and_nothing_else(fbn: Fbn, csrc: Path, tmp_path: Path) -> None:
+def test_clean_removes_built_kernels_and_nothing_else(fbn: Fbn, csrc: Path, tmp_path: Path) -> None:
     fbn("kernels", "build")
     store = tmp_path / "cache" / "ops"
     (store / "mine").mkdir()

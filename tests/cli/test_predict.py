@@ -12,7 +12,7 @@ Fbn = Callable[..., Finished]
 COLUMNS = ["path", "status", "error", "rank", "label", "index", "prob", "model"]
 
 
-def test_all_images_good_is_exit_code_0(fbn: Fbn, model: Path, photos: Path) -> None:
+def test_the_exit_code_is_0_when_every_image_is_read(fbn: Fbn, model: Path, photos: Path) -> None:
     assert fbn("predict", "photos/a.png", "photos/c.png", "-m", model).code == 0
 
 
@@ -50,7 +50,7 @@ def test_the_paths_of_stdin_are_rows_in_its_order(fbn: Fbn, model: Path, photos:
     assert rows[1]["error"] == "no such file"
 
 
-def test_one_file_and_its_folder_are_named_alike(fbn: Fbn, model: Path, textures: Path) -> None:
+def test_a_file_gets_the_same_names_alone_and_in_its_folder(fbn: Fbn, model: Path, textures: Path) -> None:
     image = textures / "test" / "checks" / "002.png"
     (alone,) = json_rows(fbn("predict", image, "-m", model, "--format", "jsonl").out)
     rows = json_rows(fbn("predict", textures / "test", "-m", model, "--format", "jsonl", "-b", "5").out)

@@ -94,7 +94,7 @@ def test_an_existing_model_needs_overwrite(fbn: Fbn, whole_cache: Path, tmp_path
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_setting_that_cannot_be_is_a_usage_error(
+def test_an_invalid_setting_is_a_usage_error(
     fbn: Fbn, whole_cache: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     done = fbn("train-head", whole_cache, "-o", "m.safetensors", "--weights", "none", *options)
@@ -125,7 +125,7 @@ def test_weights_other_than_the_cache_s_are_refused(fbn: Fbn, whole_cache: Path,
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x89HDF\r\n\x1a\n" + bytes(100)], ids=["absent", "empty", "damaged"])
-def test_what_is_no_cache_is_an_error_with_its_path(fbn: Fbn, tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_other_than_a_cache_is_an_error_with_its_path(fbn: Fbn, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "c.h5").write_bytes(content)
     done = fbn("train-head", "c.h5", "-o", "m.safetensors", "--weights", "none")

@@ -96,7 +96,7 @@ def _recipe_options(section: str) -> tuple[inspect.Parameter, ...]:
     recipe = typer.Option("--recipe", help="A recipe's name or file.", metavar="NAME|FILE", show_default="none")
     overrides = typer.Option(
         "--set",
-        help=f"Override any setting, such as {section}.seed=1; repeatable.",
+        help=f"Override any setting: {section}.KEY=VALUE; repeatable.",
         metavar="K=V",
         show_default="none",
     )

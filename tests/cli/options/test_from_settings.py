@@ -108,7 +108,7 @@ def test_help_says_default_range_and_metavar(bake: Run) -> None:
     assert "--fan --no-fan <bool> Run the fan. [default: fan]" in text
     assert "Switch the light on. [default: (off)]" in text
     assert "Layers, comma-separated. [default: dough]" in text
-    assert "such as oven.seed=1" in text
+    assert "Override any setting: oven.KEY=VALUE; repeatable." in text
     assert "Set by recipes alone" not in text
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from birdnet_cli.cli import options
+from birdnet_cli.core.data import list_formats
 from tests.cli.command_line import Finished
 
 Fbn = Callable[..., Finished]
@@ -29,3 +32,8 @@ def test_a_result_that_could_not_be_written_is_refused_before_the_work(
     a_folder = fbn(*command, tmp_path)
     assert a_folder.code == 2
     assert "is a folder" in " ".join(a_folder.err.split())
+
+
+def test_the_formats_of_data_are_those_of_the_registry() -> None:
+    choices, _ = get_args(options.DataFormat)
+    assert set(get_args(choices)) == {"auto", *list_formats()}
