@@ -56,7 +56,12 @@ def small_classifier(
 def small_parts(classifier: Classifier, settings: FinetuneSettings) -> TrainedParts:
     """Return a classifier of three classes with the objects that train it on the CPU."""
     transform = TransformSettings(image_size=settings.image_size)
-    description = ModelDescription(("a", "b", "c"), {}, transform, False, None, {"head": "softmax"})
+    backbone = {
+        "backbone": "small", "layer": "relu", "weights_sha256": "", "preprocessing": IMAGENET.to_json(),
+        "embedded": True,
+    }  # fmt: skip
+    pooling = PoolingSettings(name="avg", normalize=False)
+    description = ModelDescription(("a", "b", "c"), backbone, transform, False, pooling, {"head": "softmax"})
     return create_trained_parts(classifier, description, settings=settings, device=torch.device("cpu"))
 
 
