@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from birdnet_cli.core.data import read_image_file
 from birdnet_cli.core.engine.evaluate import evaluate
@@ -18,7 +17,6 @@ from birdnet_cli.core.errors import ImageError
 from birdnet_cli.core.evaluation import Copy, Duplicate
 from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model import Model, load_model
-from birdnet_cli.core.model.facts import describe_model
 from birdnet_cli.core.recipe import HeadSettings
 from tests.core.notes import Notes
 from tests.core.textures import CLASSES, small_settings, write_textures
@@ -130,20 +128,3 @@ def test_what_was_measured_is_said(model: Model, textures: Path, extracted: Extr
     assert evaluate(extracted.output, model, split="train").split == "train"
     assert evaluate(extracted.output, model).data == extracted.output.name
     assert evaluate(textures, model, workers=0).data == "textures"
-
-
-def test_a_model_says_where_it_comes_from(model: Model, model_file: Path) -> None:
-    facts = describe_model(model)
-    assert facts["file"] == "avg.safetensors"
-    assert facts["sha256"] == hashlib.sha256(model_file.read_bytes()).hexdigest()
-    assert (facts["pooling"], facts["dimensions"]) == ("avg", 128)
-    assert facts["head"]["C"] == 1000.0
-    assert facts["head"]["temperature"] == pytest.approx(float(model.head.temperature))
-    assert facts["backbone"]["layer"] == "relu2_1"
-    assert facts["evaluated_with"]["torch"] == torch.__version__.partition("+")[0]
-    assert facts["evaluated_with"]["precision"] == "float32"
-
-
-def test_a_model_that_is_no_file_has_no_hash(model: Model) -> None:
-    built = Model(model.name, model.description, model.extractor, model.head)
-    assert describe_model(built)["sha256"] is None

@@ -12,7 +12,6 @@ from birdnet_cli.core.engine import neighbors
 from birdnet_cli.core.engine.neighbors import NeighborSearch, find_neighbors
 from birdnet_cli.core.errors import CacheError, UsageError, WeightsError
 from birdnet_cli.core.features.run import ExtractReport
-from birdnet_cli.core.report.pictures.neighbor_sheet import MARGIN, THUMBNAIL, draw_neighbor_sheet
 
 
 def by_average(**settings: Any) -> NeighborSearch:
@@ -76,34 +75,3 @@ def test_requests_that_make_no_sense_are_refused(extracted: ExtractReport, textu
         next(find_neighbors([image], extracted.output, search=by_average(split="val")))
     with pytest.raises(WeightsError):
         next(find_neighbors([image], extracted.output, search=by_average(weights=str(tmp_path / "other.pth"))))
-
-
-def test_the_sheet_shows_each_image_before_its_neighbours(
-    extracted: ExtractReport, textures: Path, tmp_path: Path
-) -> None:
-    data = Path(shutil.copytree(textures, tmp_path / "textures"))
-    images = [data / "test" / "rings" / "000.png", data / "test" / "checks" / "001.png"]
-    found = list(find_neighbors(images, extracted.output, search=by_average(k=3)))
-    sheet = draw_neighbor_sheet(found, extracted.output, data)
-    before = np.asarray(sheet).copy()
-    # Removing a neighbour's file changes that picture's place in the sheet alone.
-    (data / found[0].neighbors[1].path).write_bytes(b"gone")
-    changed = np.argwhere((np.asarray(draw_neighbor_sheet(found, extracted.output, data)) != before).any(axis=2))
-    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0)
-    assert (bottom - top, right - left) == (THUMBNAIL - 1, THUMBNAIL - 1)
-    assert left > MARGIN + 2 * THUMBNAIL
-    assert top < sheet.height / 2
-
-
-def test_a_data_set_without_the_neighbours_is_refused(extracted: ExtractReport, textures: Path, tmp_path: Path) -> None:
-    found = list(
-        find_neighbors(
-            [textures / "test" / "rings" / "000.png"],
-            extracted.output,
-            search=by_average(k=99),
-        )
-    )
-    other = Path(shutil.copytree(textures, tmp_path / "textures"))
-    (other / "train" / "rings" / "003.png").unlink()
-    with pytest.raises(CacheError, match="give the data set that was extracted"):
-        draw_neighbor_sheet(found, extracted.output, other)

@@ -1,4 +1,4 @@
-"""Loading a model file whose tensors and header do not fit is refused in one line that names the misfit."""
+"""A model predicts a batch in its order; a file whose tensors and header do not fit is refused in one line."""
 
 import json
 from collections.abc import Callable
@@ -10,11 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from birdnet_cli.core.data import Batch, Sample
+from birdnet_cli.core.data.loading.loader import Failure
 from birdnet_cli.core.engine.train_head import train_head
 from birdnet_cli.core.errors import ModelFileError
 from birdnet_cli.core.features.run import ExtractReport
 from birdnet_cli.core.model import load_model, read_description
 from birdnet_cli.core.recipe import HeadSettings
+from tests.core.small_model import random_model
 
 Tensors = dict[str, Tensor]
 
@@ -110,3 +113,30 @@ def test_a_header_that_asks_for_another_network_is_refused(
     trained: Path, tmp_path: Path, header: dict[str, Any], message: str
 ) -> None:
     assert_refused(save_changed(trained, tmp_path / "m.safetensors", header), message)
+
+
+def test_rows_follow_the_batch_and_hold_calibrated_probabilities(tmp_path: Path) -> None:
+    model = random_model()
+    images = torch.randint(256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    samples = [Sample(tmp_path / f"{name}.png", f"{name}.png", 0, "test") for name in "abcd"]
+    batch = Batch([3, 1, 0], images, [0, 2], [Failure(1, "b.png", "zero bytes")], [b""] * 3)
+    rows = model.rows(samples, batch, 2)
+    assert [(row.path, row.status, row.error) for row in rows] == [
+        (str(tmp_path / "d.png"), "ok", None),
+        (str(tmp_path / "b.png"), "error", "zero bytes"),
+        (str(tmp_path / "a.png"), "ok", None),
+    ]
+    assert rows[1].top == ()
+    # softmax(logits / T), T = 2.
+    powers = (model.logits(images).double() / 2).exp()
+    for row, exact in zip((rows[0], rows[2]), powers / powers.sum(dim=1, keepdim=True), strict=True):
+        order = exact.argsort(descending=True).tolist()[:2]
+        assert [guess.index for guess in row.top] == order
+        assert [guess.label for guess in row.top] == [model.classes[index] for index in order]
+        assert [guess.prob for guess in row.top] == pytest.approx(exact[order].tolist(), abs=1e-5)
+
+
+def test_no_more_classes_are_returned_than_there_are(tmp_path: Path) -> None:
+    batch = Batch([0], torch.zeros(1, 3, 8, 8, dtype=torch.uint8), [0], [], [b""])
+    (row,) = random_model().rows([Sample(tmp_path / "a.png", "a.png", 0, "test")], batch, 99)
+    assert len(row.top) == 3

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import importlib.util
 import re
 from collections import Counter
 from dataclasses import replace
@@ -12,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from birdnet_cli.core.errors import DataError, UsageError
+from birdnet_cli.core.errors import DataError
 from birdnet_cli.core.evaluation import Evaluation, OutcomeCollector
-from birdnet_cli.core.report import render_report, require_report_extra, write_report
+from birdnet_cli.core.report import render_report, write_report
 from birdnet_cli.core.report.thumbnails import Thumbnails
 from tests.core.evaluation.simulated import evaluation_of, simulate
 from tests.core.report.conftest import CLASSES, NAMES
@@ -215,9 +214,3 @@ def test_the_same_evaluation_gives_the_same_page(hostile: Evaluation) -> None:
         render_report(hostile, Thumbnails(hostile.outcomes, {}), made=date(2026, 11, 25)) for _ in range(2)
     )
     assert first == second
-
-
-def test_without_jinja2_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'birdnet-cli\[report\]'"):
-        require_report_extra()

@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageColor, ImageFont, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.report.palette import CORRECT, WRONG
 from birdnet_cli.core.report.pictures.contact_sheet import GAP, MARGIN, PADDING, PredictedImage, draw_contact_sheet
-from birdnet_cli.core.report.pictures.text_fit import shorten, wrap
 
 BLUE = Image.new("RGB", (40, 30), (20, 60, 200))
-FONT = ImageFont.load_default(13)
 
 
 def predicted(true_name: str = "wren", predicted_name: str = "wren", *, image: Image.Image = BLUE) -> PredictedImage:
@@ -85,28 +81,6 @@ def test_palette_image_is_shrunk_smoothly() -> None:
     stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (192, 96))).convert("P")
     thumbnail = sheet(predicted(image=stripes))[80:110, MARGIN + PADDING + 10 : MARGIN + PADDING + 54]
     assert thumbnail.min() > 60
-
-
-def test_long_name_is_wrapped_at_blanks_and_hyphens() -> None:
-    assert wrap("Rufous-crowned_Finchling", FONT, 110) == ["Rufous-crowned", "Finchling"]
-    assert wrap("Rufous-crowned_Finchling", FONT, 70) == ["Rufous-", "crowned…"]
-
-
-def test_short_name_keeps_to_one_line() -> None:
-    assert wrap("Wren", FONT, 110) == ["Wren"]
-    assert wrap("Winter\nwren", FONT, 110) == ["Winter wren"]
-
-
-def test_title_that_fits_is_left_alone() -> None:
-    assert shorten("relu5_3 of VGG16", FONT, 300) == "relu5_3 of VGG16"
-
-
-@given(st.text(st.characters(), max_size=60))
-@settings(deadline=None, max_examples=150)
-def test_any_name_fits_into_its_width(name: str) -> None:
-    lines = wrap(name, FONT, 80)
-    assert 1 <= len(lines) <= 2
-    assert all(FONT.getlength(line) <= 80 for line in lines)
 
 
 @pytest.mark.parametrize(
