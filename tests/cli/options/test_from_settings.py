@@ -31,6 +31,7 @@ class Oven(Settings):
     shelf: Annotated[Literal["top", "bottom"], Flag()] = Field(default="top", description="Shelf of the cake.")
     layers: Annotated[CommaList, Flag()] = Field(default=("dough",), description="Layers, comma-separated.")
     kind: Annotated[float | Literal["auto"], Flag(names=("-K",))] = Field(default="auto", description="Kind.")
+    rest: Annotated[int, Flag()] = Field(default=5, gt=0, le=60, description="Minutes of rest.")
     secret: int = Field(default=1, description="Set by recipes alone.")
 
 
@@ -92,7 +93,10 @@ def test_a_value_out_of_range_is_the_settings_own_error(bake: Run) -> None:
         bake("pie", "--heat", "301")
 
 
-@pytest.mark.parametrize("arguments", [["--shelf", "middle"], ["--heat", "hot"], ["--no-light"], ["--secret", "2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--shelf", "middle"], ["--heat", "hot"], ["--turn-every", "often"], ["--no-light"], ["--secret", "2"]],
+)
 def test_a_value_of_another_type_and_an_unknown_option_are_refused_by_the_parser(
     bake: Run, arguments: list[str]
 ) -> None:
@@ -107,6 +111,7 @@ def test_help_says_default_range_and_metavar(bake: Run) -> None:
     assert "Minutes between two turns. Above 0. [default: (never)]" in text
     assert "--fan --no-fan <bool> Run the fan. [default: fan]" in text
     assert "Switch the light on. [default: (off)]" in text
+    assert "Minutes of rest. Above 0, at most 60. [default: 5]" in text
     assert "Layers, comma-separated. [default: dough]" in text
     assert "Override any setting: oven.KEY=VALUE; repeatable." in text
     assert "Set by recipes alone" not in text
