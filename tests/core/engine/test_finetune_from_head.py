@@ -66,7 +66,7 @@ def test_classes_in_another_order_keep_their_logits(frozen: Path, textures: Path
     torch.testing.assert_close(second[1]["head"]["weight"].float(), first[1]["head"]["weight"].float())
 
 
-def test_what_is_not_given_comes_from_the_model_file(frozen: Path, textures: Path, tmp_path: Path) -> None:
+def test_settings_that_are_not_given_come_from_the_model_file(frozen: Path, textures: Path, tmp_path: Path) -> None:
     start = str(frozen / "bilinear-reduce8.safetensors")
     settings = FinetuneSettings(init_from=start, epochs=1, workers=0, device="cpu")
     with pytest.raises(TrainingInterruptedError):
@@ -114,16 +114,14 @@ def test_a_learned_reduction_starts_from_the_pca_of_training_images_and_learns(
         finetune(textures, tmp_path / "run", settings=settings, progress=StopAtOnce())
     solved = read_model_file(frozen / "bilinear-reduce8.safetensors")[1]["pooling"]
     start = read_model_file(tmp_path / "run" / "last.safetensors")[1]["pooling"]
-    # `frozen` is fitted on 12 of the 24 images that this one is fitted on: the leading direction is nearly the same.
+    # The file's reduction was fitted on 12 of these 24 images: the leading direction is nearly the same.
     assert float(start["reduction.weight"][0] @ solved["reduction.weight"][0]) > 0.99
     finetune(textures, tmp_path / "run", resume=True)
     end = read_model_file(tmp_path / "run" / "last.safetensors")[1]["pooling"]
     assert not torch.equal(end["reduction.weight"], start["reduction.weight"])
 
 
-def test_smoothed_labels_find_the_solved_head_as_certain_as_they_allow(
-    frozen: Path, textures: Path, tmp_path: Path
-) -> None:
+def test_a_solved_head_s_temperature_is_fitted_to_smoothed_labels(frozen: Path, textures: Path, tmp_path: Path) -> None:
     start = frozen / "bilinear.safetensors"
     settings = quick_settings(
         layer=None, head="bilinear", init_from=str(start), label_smoothing=0.1, val_fraction=0, epochs=1

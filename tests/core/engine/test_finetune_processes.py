@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: killed at any moment, or several that share one."""
+"""Trainings in processes of their own: killed at any moment, or several that train together."""
 
 import os
 import signal
@@ -120,20 +120,23 @@ def test_a_signal_ends_the_command_after_saving(
 SHARED = {"batch_size": 6, "epochs": 2, "head": "bilinear", "accumulate": 2, "clip_grad": 1.0}
 
 
+def numbers(rows: list[tuple[str, ...]]) -> list[float]:
+    return [float(value or 0) for row in rows for value in row]
+
+
 def test_two_processes_have_the_loss_curve_of_one(textures: Path, tmp_path: Path) -> None:
     alone = finetune(textures, tmp_path / "one", settings=quick_settings(**SHARED))
     shared = finetune(textures, tmp_path / "two", settings=quick_settings(**SHARED), nproc=2)
     columns = ("step", "loss", "grad_norm", "val_loss", "val_top1", "top1")
     first, second = (read_rows(report.output, *columns) for report in (alone, shared))
     assert len(first) == len(second) == 6
-    for one, other in zip(first, second, strict=True):
-        assert [float(value or 0) for value in other] == pytest.approx([float(value or 0) for value in one], abs=1e-5)
+    assert numbers(second) == pytest.approx(numbers(first), abs=1e-5)
     assert (shared.best_epoch, shared.best_top1) == (alone.best_epoch, alone.best_top1)
     assert "6 per update on cpu in float32, 2 processes" in (tmp_path / "two" / "log.txt").read_text()
 
 
 @pytest.mark.slow
-def test_an_error_in_the_processes_is_one_line_and_theirs(textures: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_processes_is_raised_with_their_message_and_exit_code(textures: Path, tmp_path: Path) -> None:
     with pytest.raises(FbnError, match="expected a batch that 2 processes can share evenly, got 5") as caught:
         finetune(textures, tmp_path / "run", settings=quick_settings(batch_size=5), nproc=2)
     assert caught.value.exit_code == 2
@@ -207,5 +210,4 @@ def test_torchrun_starts_the_processes_as_well(textures: Path, tmp_path: Path) -
     assert done.stdout.count("updates; best validation") == 1
     alone = finetune(textures, tmp_path / "one", settings=quick_settings(**SHARED))
     first, second = (read_rows(run, "loss", "val_loss") for run in (alone.output, tmp_path / "two"))
-    for one, other in zip(first, second, strict=True):
-        assert [float(value or 0) for value in other] == pytest.approx([float(value or 0) for value in one], abs=1e-5)
+    assert numbers(second) == pytest.approx(numbers(first), abs=1e-5)

@@ -9,7 +9,7 @@ from birdnet_cli.core.training.signals import InterruptHandler
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_a_wish(number: int) -> None:
+def test_the_first_signal_is_received_and_stops_nothing_by_itself(number: int) -> None:
     before = signal.signal(number, signal.default_int_handler)
     try:
         with InterruptHandler() as received:
@@ -30,7 +30,7 @@ def test_the_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert exit.value.code == 143
 
 
-def test_the_same_wish_may_come_twice() -> None:
+def test_a_second_signal_within_a_second_is_the_same_request() -> None:
     # From the terminal, which signals the whole group, and from the launcher.
     with InterruptHandler() as received:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -13,7 +13,7 @@ NETWORKS = [("vgg16", "relu3_3", 32), ("resnet18", None, 32), ("densenet121", "f
 
 
 def run(name: str, layer: str | None, side: int, *, recompute: bool) -> tuple[Backbone, Tensor, int]:
-    """Return a backbone after one pass forward and backward, its output, and the bytes kept between the two."""
+    """Return a backbone after a forward and a backward pass, its output, and the bytes kept between the passes."""
     backbone = create_backbone(name, layer=layer, weights=resolve_weights(name, "none")).train()
     images = torch.randint(256, (2, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     kept: dict[int, int] = {}
@@ -40,7 +40,7 @@ def test_outputs_gradients_and_statistics_are_the_same(name: str, layer: str | N
         torch.testing.assert_close(second, first, msg=lambda text, key=key: f"{key}: {text}")
 
 
-def test_less_is_kept() -> None:
+def test_fewer_activations_are_kept() -> None:
     # At this side, VGG's activations are larger than its weights.
     _, _, all_of_them = run("vgg16", "relu3_3", 96, recompute=False)
     _, _, fewer = run("vgg16", "relu3_3", 96, recompute=True)

@@ -37,7 +37,7 @@ def test_slow_start_rises_from_a_tenth_in_units_of_updates() -> None:
     assert found == pytest.approx([0.1, 0.13, 0.4, 0.97, 1.0])
 
 
-def test_slow_start_scales_what_milestones_leave() -> None:
+def test_slow_start_multiplies_the_factor_of_milestones() -> None:
     found = factors([5, 10, 15], sched="milestones", milestones=(1,), slow_start_epochs=2)
     assert found == pytest.approx([0.325, 0.1 * 0.55, 0.1 * 0.775])
 

@@ -124,7 +124,10 @@ def test_the_last_row_and_checkpoint_of_an_epoch_follow_its_validation(fakes: Fa
 
 def test_a_training_goes_on_in_the_middle_of_an_epoch(fakes: Fakes) -> None:
     trainer(fakes, epochs=2, counters=TrainingCounters(step=4, validated=1)).run()
-    assert fakes.calls[:3] == [("learning",), ("update", 1, 4), ("update", 1, 5)]
+    assert fakes.calls == [
+        ("learning",), ("update", 1, 4), ("update", 1, 5), ("last", 6, False), ("row", 2, 6, None),
+        ("checkpoint", 6, 2),
+    ]  # fmt: skip
 
 
 def test_an_epoch_that_was_interrupted_in_its_validation_is_validated_without_an_update(fakes: Fakes) -> None:

@@ -72,7 +72,7 @@ def test_correct_images_are_counted_before_the_update() -> None:
     assert apply(updater(classifier), batch()).correct == correct
 
 
-def test_a_norm_is_clipped_and_told() -> None:
+def test_a_norm_is_clipped_and_reported_unclipped() -> None:
     free, clipped = small_classifier(), small_classifier()
     before = parameters(free)
     norm = apply(updater(free), batch()).grad_norm
@@ -82,7 +82,7 @@ def test_a_norm_is_clipped_and_told() -> None:
     torch.testing.assert_close(before - parameters(clipped), (before - parameters(free)) / 4)
 
 
-def test_values_are_clamped_one_by_one() -> None:
+def test_each_value_of_the_gradient_is_clamped() -> None:
     free, clamped = small_classifier(), small_classifier()
     before = parameters(free)
     apply(updater(free), batch())
@@ -192,7 +192,7 @@ def test_the_average_follows_applied_updates_alone() -> None:
     classifier = small_classifier()
     made = updater(classifier, ema_decay=0.9)
     assert made.parts.average is not None
-    start = made.parts.average.average["head.weight"].clone()
+    start = made.parts.average.average["head.weight"].fill_(7.0).clone()
     spoil(classifier)
     apply(made, batch())
     assert torch.equal(made.parts.average.average["head.weight"], start)
@@ -270,7 +270,7 @@ def test_masks_are_the_same_in_all_processes_or_each_process_s_own(
     seen: list[tuple[tuple[int, ...], int]] = []
     monkeypatch.setattr(update, "reseed_drop_factors", lambda _module, *key, stream: seen.append((key, stream)))
     made = updater(small_classifier(), sync_masks=sync, accumulate=2, seed=7)
-    # Only the rank matters here: a group of one exchanges nothing.
+    # Only the rank matters here: without other processes nothing is exchanged.
     made.processes = Processes(CPU, rank=3)
     apply(made, batch(), step=5)
     assert [key for key, _ in seen] == [(7, 5, 0), (7, 5, 1)]

@@ -1,4 +1,4 @@
-"""What a checkpoint promises: whole or not there, the last two kept, damage found, nothing executed."""
+"""Checkpoint files: written atomically, the last two kept, damage found, no code executed."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "checkpoints"
 
 
-def test_what_is_saved_comes_back_bit_for_bit(folder: Path) -> None:
+def test_a_saved_checkpoint_comes_back_bit_for_bit(folder: Path) -> None:
     found, notices = load_checkpoint(folder)
     assert found is not None
     assert (found.step, found.document, notices) == (3, checkpoint(3).document, [])
@@ -47,7 +47,7 @@ def test_the_last_two_are_kept(folder: Path) -> None:
     assert files(folder) == [f"step-0000000{step}.{suffix}" for step in (2, 3) for suffix in ("json", "safetensors")]
 
 
-def test_none_saved_yet_is_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
     found, notices = load_checkpoint(tmp_path / "checkpoints")
     assert found is None
     assert notices == ["no checkpoint was saved before the run ended: the training starts from the beginning"]
@@ -75,7 +75,7 @@ DAMAGE = [truncate, flip, empty, declare_a_huge_header, Path.unlink]
 
 
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])
-@pytest.mark.parametrize("damage", DAMAGE, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_a_damaged_newest_gives_way_to_the_one_before(
     folder: Path, damage: Callable[[Path], object], suffix: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_changed_number_in_the_document_is_found(folder: Path) -> None:
     assert "does not match its digest" in notices[0]
 
 
-def test_nothing_whole_names_every_reason(folder: Path) -> None:
+def test_a_folder_of_damaged_checkpoints_names_every_reason(folder: Path) -> None:
     empty(folder / "step-00000003.json")
     truncate(folder / "step-00000002.safetensors")
     with pytest.raises(CheckpointError, match=r"step-00000003.json: damaged.*step-00000002.safetensors: damaged"):
@@ -134,7 +134,7 @@ def test_another_format_is_refused(folder: Path) -> None:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing after it runs but this test."""
+    """Takes the place of SIGKILL: only this test catches it."""
 
 
 @pytest.mark.parametrize("survived", range(12))
@@ -188,7 +188,7 @@ def test_a_checkpoint_saved_again_and_cut_off_is_gone_rather_than_damaged(
     assert (found.step, notices) == (2, [])
 
 
-def test_pruning_removes_what_a_kill_left_and_keeps_the_last_two(tmp_path: Path) -> None:
+def test_pruning_removes_unfinished_files_and_keeps_the_last_two(tmp_path: Path) -> None:
     for step in (1, 2):
         save_checkpoint(tmp_path, checkpoint(step))
     kept = {path.name for path in tmp_path.iterdir()}

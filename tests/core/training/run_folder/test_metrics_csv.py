@@ -18,7 +18,7 @@ HEADER = (
 )
 
 
-def test_numbers_are_written_exactly_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
+def test_numbers_are_written_exactly_and_none_is_empty(tmp_path: Path) -> None:
     metrics = MetricsFile(tmp_path / "m.csv", step=0)
     metrics.add(row(1))
     metrics.add(row(2, val_loss=1.0, val_top1=0.5, val_top5=1.0))
@@ -37,7 +37,7 @@ def test_rows_after_the_last_checkpoint_are_removed(tmp_path: Path) -> None:
     assert (tmp_path / "m.csv").read_text() == "".join(before[:3])
 
 
-def test_a_row_cut_off_by_a_kill_is_removed_whatever_it_looks_like(tmp_path: Path) -> None:
+def test_an_incomplete_row_is_removed_though_its_step_looks_smaller(tmp_path: Path) -> None:
     metrics = MetricsFile(tmp_path / "m.csv", step=0)
     metrics.add(row(12))
     whole = (tmp_path / "m.csv").read_text()

@@ -15,13 +15,13 @@ def started(path: Path, **settings: object) -> None:
     run.close()
 
 
-def test_a_run_is_not_entered_unasked(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_is_refused_without_resume_or_overwrite(tmp_path: Path) -> None:
     started(tmp_path / "run")
     with pytest.raises(UsageError, match="run: holds a run already; continue it with --resume, replace it with --over"):
         RunDirectory.open(tmp_path / "run", resume=False, overwrite=False)
 
 
-def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     started(tmp_path / "run")
     assert (tmp_path / "run" / "config.yaml").is_file()
@@ -35,7 +35,7 @@ def test_a_folder_of_other_things_is_never_written_to(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
 
 
-def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
+def test_overwriting_removes_the_files_of_a_run_alone(tmp_path: Path) -> None:
     started(tmp_path, seed=1)
     (tmp_path / "checkpoints").mkdir()
     for name in ("metrics.csv", "best.safetensors", "notes.txt", "checkpoints/step-1.json"):
@@ -48,7 +48,7 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -
     assert "seed: 2" in (tmp_path / "config.yaml").read_text()
 
 
-def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run to resume: it has no config.yaml"):
         RunDirectory.open(tmp_path / "run", resume=True, overwrite=False)
 
@@ -90,7 +90,7 @@ def test_the_environment_has_one_entry_per_session(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "env.json").read_text()) == [{"device": "cpu"}, {"device": "cuda"}]
 
 
-def test_a_folder_in_which_a_run_was_killed_before_its_first_file_will_do(tmp_path: Path) -> None:
+def test_a_folder_in_which_a_run_was_killed_before_its_first_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / ".config.yaml.host.1.tmp").write_bytes(b"finetu")
     RunDirectory.open(tmp_path, resume=False, overwrite=False).close()
 

@@ -27,7 +27,7 @@ def test_each_class_gives_its_share_of_the_training_split_and_the_test_split_not
     assert names(images.train) | names(images.val) == names(dataset.subset("train").samples)
 
 
-def test_the_seed_decides(textures: Path) -> None:
+def test_the_seed_decides_on_the_held_out_images(textures: Path) -> None:
     dataset = open_dataset(textures)
     first, again, other = (names(split_images(dataset, quick_settings(seed=seed)).val) for seed in (0, 0, 1))
     assert first == again

@@ -20,7 +20,7 @@ def settings(**changes: Any) -> FinetuneSettings:
     return FinetuneSettings.model_validate({"lr": 1.0} | changes)
 
 
-def one(value: float) -> nn.Parameter:
+def scalar(value: float) -> nn.Parameter:
     return nn.Parameter(torch.tensor([[value]]))
 
 
@@ -41,13 +41,13 @@ def test_the_backbone_s_rate(changes: dict[str, Any], rate: float) -> None:
 
 
 def test_head_and_backbone_move_at_their_own_rates() -> None:
-    backbone, head = one(0.0), one(0.0)
+    backbone, head = scalar(0.0), scalar(0.0)
     optimizer = create_optimizer(settings(backbone_lr=0.25), backbone=[backbone], head=[head])
     assert step(optimizer, [backbone, head], 1.0) == [-0.25, -1.0]
 
 
 def test_a_factor_scales_every_group_s_own_rate() -> None:
-    backbone, head = one(0.0), one(0.0)
+    backbone, head = scalar(0.0), scalar(0.0)
     optimizer = create_optimizer(settings(backbone_lr=0.25), backbone=[backbone], head=[head])
     set_rates(optimizer, 0.1)
     set_rates(optimizer, 0.5)
@@ -55,30 +55,30 @@ def test_a_factor_scales_every_group_s_own_rate() -> None:
 
 
 def test_momentum_adds_up() -> None:
-    parameter = one(0.0)
+    parameter = scalar(0.0)
     optimizer = create_optimizer(settings(momentum=0.5), backbone=[], head=[parameter])
     # v = 1, then 0.5 * 1 + 1
     assert [step(optimizer, [parameter], 1.0)[0] for _ in range(2)] == [-1.0, -2.5]
 
 
-def test_nag_looks_ahead() -> None:
-    parameter = one(0.0)
+def test_nag_adds_the_momentum_before_the_step() -> None:
+    parameter = scalar(0.0)
     optimizer = create_optimizer(settings(momentum=0.5, optimizer="nag"), backbone=[], head=[parameter])
     # g + 0.5 v with v = 1, then 1.5
     assert [step(optimizer, [parameter], 1.0)[0] for _ in range(2)] == [-1.5, -3.25]
 
 
 def test_weight_decay_reaches_every_parameter_unless_spared() -> None:
-    weight, bias = one(1.0), nn.Parameter(torch.tensor([1.0]))
+    weight, bias = scalar(1.0), nn.Parameter(torch.tensor([1.0]))
     optimizer = create_optimizer(settings(weight_decay=0.5), backbone=[], head=[weight, bias])
     assert step(optimizer, [weight, bias], 0.0) == [0.5, 0.5]
-    weight, bias = one(1.0), nn.Parameter(torch.tensor([1.0]))
+    weight, bias = scalar(1.0), nn.Parameter(torch.tensor([1.0]))
     optimizer = create_optimizer(settings(weight_decay=0.5, decay="weights"), backbone=[], head=[weight, bias])
     assert step(optimizer, [weight, bias], 0.0) == [0.5, 1.0]
 
 
 def test_adamw_shrinks_apart_from_the_gradient() -> None:
-    parameter = one(1.0)
+    parameter = scalar(1.0)
     optimizer = create_optimizer(settings(optimizer="adamw", lr=0.1, weight_decay=0.5), backbone=[], head=[parameter])
     # 1 - 0.1 * 0.5, then a first step of size lr
     assert step(optimizer, [parameter], 3.0)[0] == pytest.approx(0.85)

@@ -83,6 +83,6 @@ def test_a_network_s_image_size_and_factors_are_those_it_was_published_with(tmp_
         ({"warmup_epochs": 1, "warmup": "constant"}, "set it above 0"),
     ],
 )
-def test_parts_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
+def test_a_schedule_whose_settings_contradict_each_other_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         check_schedule(FinetuneSettings.model_validate(settings))
