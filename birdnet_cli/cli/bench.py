@@ -1,6 +1,6 @@
 """`fbn bench`: rates on this machine."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -112,9 +112,25 @@ def bench_data(
     print_result(rates.to_json(), as_json=as_json, table=lambda: print_data_rates(rates))
 
 
+class CachePart(NamedTuple):
+    """The part of a cache that is measured."""
+
+    images: Annotated[
+        int | None, typer.Option(min=2, help="Number of training images, evenly spaced.", show_default="all")
+    ] = None
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Number of classes, the first of the cache.", show_default="all")
+    ] = None
+    dims: Annotated[
+        int | None, typer.Option(min=1, help="Number of values per descriptor, evenly spaced.", show_default="all")
+    ] = None
+
+
 @bench_app.command("head")
+@options.with_groups
 def bench_head(
     cache: options.CacheFile,
+    *,
     pooling: options.Descriptor = None,
     head: Annotated[Literal["softmax", "svm"], typer.Option(help="Loss.")] = "svm",
     C: Annotated[
@@ -126,15 +142,7 @@ def bench_head(
             show_default="the middle of train-head's candidates for -C auto",
         ),
     ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=2, help="Number of training images, evenly spaced.", show_default="all")
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(min=2, help="Number of classes, the first of the cache.", show_default="all")
-    ] = None,
-    dims: Annotated[
-        int | None, typer.Option(min=1, help="Number of values per descriptor, evenly spaced.", show_default="all")
-    ] = None,
+    part: CachePart,
     tolerance: Annotated[float, typer.Option(min=1e-12, max=1, help="Tolerance of scikit-learn (tol).")] = 1e-6,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; medians are shown.")] = 1,
     as_json: options.AsJson = False,
@@ -151,7 +159,7 @@ def bench_head(
         pooling=pooling,
         head=head,
         C=C,
-        subset=Subset(images=images, classes=classes, dims=dims),
+        subset=Subset(images=part.images, classes=part.classes, dims=part.dims),
         tolerance=tolerance,
         repeats=repeats,
         progress=ConsoleProgress(),

@@ -11,11 +11,13 @@ from birdnet_cli.cli import options
 __all__ = ["compare"]
 
 
+@options.with_groups
 def compare(
     a: Annotated[
         Path, typer.Argument(help="An evaluation written by fbn evaluate --json, or a model file.", metavar="A")
     ],
     b: Annotated[Path, typer.Argument(help="The other evaluation or model file.", metavar="B")],
+    *,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -25,8 +27,7 @@ def compare(
         ),
     ] = None,
     split: Annotated[options.SplitName, typer.Option(help="Split of --data.")] = "test",
-    data_format: options.DataFormat = "auto",
-    bbox: options.BBox = False,
+    reading: options.DataReading,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -37,11 +38,7 @@ def compare(
             show_default="none",
         ),
     ] = None,
-    weights: options.Weights = "auto",
-    precision: options.Precision = "auto",
-    batch_size: options.BatchSize = 16,
-    workers: options.Workers = 2,
-    device: options.Device = "auto",
+    model_run: options.ModelRun,
     quiet: options.Quiet = False,
 ) -> None:
     """Compare two models on the same images: a paired test, the difference, and every image that changed."""
@@ -55,13 +52,13 @@ def compare(
         b,
         data=data,
         split=split,
-        data_format=data_format,
-        bbox=bbox,
-        weights=weights,
-        precision=precision,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
+        data_format=reading.data_format,
+        bbox=reading.bbox,
+        weights=model_run.weights,
+        precision=model_run.precision,
+        batch_size=model_run.batch_size,
+        workers=model_run.workers,
+        device=model_run.device,
         progress=ConsoleProgress(quiet=quiet),
     )
     if json_file is not None:

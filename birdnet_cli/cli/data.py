@@ -1,7 +1,7 @@
 """`fbn data`: check, count, split and convert data sets before anything is trained on them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -83,19 +83,15 @@ def split(
     typer.echo(f"{output}: {counted}")
 
 
-@data_app.command()
-def convert(
-    data: options.DataRoot,
-    output: Annotated[Path, typer.Argument(help="NAME.rec, or a folder that gets a .rec for each split.")],
-    data_format: options.DataFormat = "auto",
-    bbox: options.BBox = False,
-    split: options.Splits = None,
+class Encoding(NamedTuple):
+    """Size and JPEG quality of the images that are written."""
+
     resize: Annotated[
         int | None,
         typer.Option(
             min=1, max=8192, help="Scale the shorter side of each image to this many pixels.", show_default="not scaled"
         ),
-    ] = None,
+    ] = None
     quality: Annotated[
         int | None,
         typer.Option(
@@ -104,10 +100,27 @@ def convert(
             help="Encode each image as JPEG of this quality.",
             show_default="95 if scaled, else not encoded",
         ),
-    ] = None,
-    workers: options.Workers = 2,
-    on_error: options.OnError = "fail",
-    overwrite: options.Overwrite = False,
+    ] = None
+
+
+class ConversionRun(NamedTuple):
+    """How a conversion runs."""
+
+    workers: options.Workers = 2
+    on_error: options.OnError = "fail"
+    overwrite: options.Overwrite = False
+
+
+@data_app.command()
+@options.with_groups
+def convert(
+    data: options.DataRoot,
+    output: Annotated[Path, typer.Argument(help="NAME.rec, or a folder that gets a .rec for each split.")],
+    *,
+    reading: options.DataReading,
+    split: options.Splits = None,
+    encoding: Encoding,
+    conversion_run: ConversionRun,
     quiet: options.Quiet = False,
 ) -> None:
     """Write a data set as RecordIO, as MXNet does; images are copied byte for byte unless scaled or encoded."""
@@ -117,7 +130,7 @@ def convert(
     from birdnet_cli.cli.display.tables import print_failures
     from birdnet_cli.core.data import convert_dataset, open_dataset
 
-    dataset = open_dataset(data, format=data_format, bbox=bbox)
+    dataset = open_dataset(data, format=reading.data_format, bbox=reading.bbox)
     if split is not None:
         chosen = tuple(sample for name in split.split(",") for sample in dataset.subset(name).samples)
         dataset = replace(dataset, samples=chosen)
@@ -125,11 +138,11 @@ def convert(
         report = convert_dataset(
             dataset,
             output,
-            resize=resize,
-            quality=quality,
-            workers=workers,
-            skip_failures=on_error == "skip",
-            overwrite=overwrite,
+            resize=encoding.resize,
+            quality=encoding.quality,
+            workers=conversion_run.workers,
+            skip_failures=conversion_run.on_error == "skip",
+            overwrite=conversion_run.overwrite,
             advance=advance,
         )
     for path, count in report.written.items():

@@ -1,7 +1,7 @@
 """`fbn evaluate`: a labelled split + model file -> evaluation with intervals, gates, a JSON file, an HTML report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -11,13 +11,9 @@ from birdnet_cli.core.errors import ExitCode
 __all__ = ["evaluate"]
 
 
-def evaluate(
-    data: Annotated[Path, typer.Argument(help="A data set of images, or a feature cache (.h5).")],
-    model: options.ModelFile = None,
-    sha256: options.ModelSha256 = None,
-    split: Annotated[options.SplitName, typer.Option(help="Split to evaluate.")] = "test",
-    data_format: options.DataFormat = "auto",
-    bbox: options.BBox = False,
+class EvaluationFiles(NamedTuple):
+    """Files to write, and the data set of the report's thumbnails."""
+
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -27,7 +23,7 @@ def evaluate(
             callback=options.check_output,
             show_default="none",
         ),
-    ] = None,
+    ] = None
     report: Annotated[
         Path | None,
         typer.Option(
@@ -36,7 +32,7 @@ def evaluate(
             callback=options.check_output,
             show_default="none",
         ),
-    ] = None,
+    ] = None
     images: Annotated[
         Path | None,
         typer.Option(
@@ -44,7 +40,17 @@ def evaluate(
             metavar="DATA",
             show_default="no thumbnails for a cache",
         ),
-    ] = None,
+    ] = None
+
+
+@options.with_groups
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="A data set of images, or a feature cache (.h5).")],
+    *,
+    choice: options.ModelChoice,
+    split: Annotated[options.SplitName, typer.Option(help="Split to evaluate.")] = "test",
+    reading: options.DataReading,
+    files: EvaluationFiles,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,11 +61,7 @@ def evaluate(
             show_default="no gates",
         ),
     ] = None,
-    weights: options.Weights = "auto",
-    precision: options.Precision = "auto",
-    batch_size: options.BatchSize = 16,
-    workers: options.Workers = 2,
-    device: options.Device = "auto",
+    model_run: options.ModelRun,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a model: top-1, top-5, every class, calibration, and which classes it confuses."""
@@ -74,14 +76,14 @@ def evaluate(
 
     # Errors in the gates and a missing extra are reported before the work.
     gates = parse_gates(fail_under or ())
-    if report is not None:
+    if files.report is not None:
         require_report_extra()
     loaded = load_model(
-        model or find_model(Path()),
-        device=device,
-        precision=precision,
-        weights=weights,
-        sha256=sha256,
+        choice.model or find_model(Path()),
+        device=model_run.device,
+        precision=model_run.precision,
+        weights=model_run.weights,
+        sha256=choice.sha256,
     )
     gates = resolve_gates(gates, loaded.classes)
     progress = ConsoleProgress(quiet=quiet)
@@ -89,20 +91,27 @@ def evaluate(
         data,
         loaded,
         split=split,
-        data_format=data_format,
-        bbox=bbox,
-        batch_size=batch_size,
-        workers=workers,
+        data_format=reading.data_format,
+        bbox=reading.bbox,
+        batch_size=model_run.batch_size,
+        workers=model_run.workers,
         progress=progress,
     )
     verdicts = check_gates(gates, evaluation)
-    if json_file is not None:
-        with replace_atomically(json_file) as temporary, temporary.open("w", encoding="ascii") as stream:
+    if files.json_file is not None:
+        with replace_atomically(files.json_file) as temporary, temporary.open("w", encoding="ascii") as stream:
             for text in serialise_evaluation(evaluation, gates=[verdict.to_json() for verdict in verdicts]):
                 stream.write(text)
-    if report is not None:
-        source = images or (None if data.suffix == ".h5" else data)
-        write_report(evaluation, report, images=source, data_format=data_format, bbox=bbox, progress=progress)
+    if files.report is not None:
+        source = files.images or (None if data.suffix == ".h5" else data)
+        write_report(
+            evaluation,
+            files.report,
+            images=source,
+            data_format=reading.data_format,
+            bbox=reading.bbox,
+            progress=progress,
+        )
     print_evaluation(evaluation)
     print_verdicts(verdicts)
     if not all(verdict.passed for verdict in verdicts):

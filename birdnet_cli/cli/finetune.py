@@ -1,7 +1,7 @@
 """`fbn finetune`: images -> run directory with a model file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,26 +14,32 @@ if TYPE_CHECKING:
 __all__ = ["finetune"]
 
 
-@options.with_settings("finetune")
-def finetune(
-    data: options.DataRoot,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory, such as runs/birds.")],
-    *,
-    data_format: options.DataFormat = "auto",
-    bbox: options.BBox = False,
-    settings: "FinetuneSettings",
-    nproc: Annotated[int, typer.Option(min=1, help="Processes, one per device.", rich_help_panel="Machine")] = 1,
+class TrainingRun(NamedTuple):
+    """How a training runs."""
+
+    nproc: Annotated[int, typer.Option(min=1, help="Processes, one per device.", rich_help_panel="Machine")] = 1
     resume: Annotated[
         bool,
         typer.Option(
             "--resume", help="Continue the run in this folder exactly.", show_default="off", rich_help_panel="Run"
         ),
-    ] = False,
+    ] = False
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace the run in this folder.", show_default="off", rich_help_panel="Run"),
-    ] = False,
-    on_error: options.OnError = "fail",
+    ] = False
+    on_error: options.OnError = "fail"
+
+
+@options.with_settings("finetune")
+@options.with_groups
+def finetune(
+    data: options.DataRoot,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory, such as runs/birds.")],
+    *,
+    reading: options.DataReading,
+    settings: "FinetuneSettings",
+    training_run: TrainingRun,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a whole network: pretrained or from scratch, with a linear, bilinear or Factorized Bilinear head."""
@@ -45,12 +51,12 @@ def finetune(
         data,
         output,
         settings=settings,
-        data_format=data_format,
-        bbox=bbox,
-        resume=resume,
-        overwrite=overwrite,
-        on_error=on_error,
-        nproc=nproc,
+        data_format=reading.data_format,
+        bbox=reading.bbox,
+        resume=training_run.resume,
+        overwrite=training_run.overwrite,
+        on_error=training_run.on_error,
+        nproc=training_run.nproc,
         progress=TrainingDisplay(quiet=quiet),
     )
     if report.rank == 0:

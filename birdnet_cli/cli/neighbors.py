@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -13,14 +13,19 @@ from birdnet_cli.core.errors import ExitCode, UsageError
 __all__ = ["neighbors"]
 
 
-def neighbors(
-    sources: options.ImageSources,
-    cache: Annotated[Path, typer.Option("--cache", "-c", help="A feature cache (.h5) written by fbn extract.")],
-    pooling: options.Descriptor = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per image.")] = 12,
+class SearchScope(NamedTuple):
+    """Descriptors that are searched, and the number of neighbours."""
+
+    pooling: options.Descriptor = None
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours per image.")] = 12
     split: Annotated[
         Literal["train", "val", "test", "all"], typer.Option(help="Split of the cache that is searched.")
-    ] = "train",
+    ] = "train"
+
+
+class Sheet(NamedTuple):
+    """The picture of the neighbours, and the data set of its images."""
+
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -29,11 +34,20 @@ def neighbors(
             callback=options.check_output,
             show_default="none",
         ),
-    ] = None,
+    ] = None
     images: Annotated[
         Path | None,
         typer.Option(help="Data set of the cache, for --sheet.", metavar="DATA", show_default="none"),
-    ] = None,
+    ] = None
+
+
+@options.with_groups
+def neighbors(
+    sources: options.ImageSources,
+    cache: Annotated[Path, typer.Option("--cache", "-c", help="A feature cache (.h5) written by fbn extract.")],
+    *,
+    scope: SearchScope,
+    drawing: Sheet,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object per image instead of a table.", show_default="off")
     ] = False,
@@ -51,10 +65,14 @@ def neighbors(
     from birdnet_cli.core.engine.neighbors import NeighborSearch, find_neighbors
     from birdnet_cli.core.report.pictures.neighbor_sheet import draw_neighbor_sheet
 
-    if sheet is not None and images is None:
+    if drawing.sheet is not None and drawing.images is None:
         raise UsageError("--sheet draws cached images, which the cache does not hold: give --images DATA as well")
     search = NeighborSearch(
-        pooling=pooling, k=k, split=None if split == "all" else split, weights=weights, device=device
+        pooling=scope.pooling,
+        k=scope.k,
+        split=None if scope.split == "all" else scope.split,
+        weights=weights,
+        device=device,
     )
     found = []
     for neighborhood in find_neighbors(
@@ -69,9 +87,9 @@ def neighbors(
             typer.echo(json.dumps(neighborhood.to_json()))
         else:
             print_neighbors(neighborhood)
-    if sheet is not None and images is not None:
-        picture = draw_neighbor_sheet(found, cache, images)
-        with replace_atomically(sheet) as temporary:
+    if drawing.sheet is not None and drawing.images is not None:
+        picture = draw_neighbor_sheet(found, cache, drawing.images)
+        with replace_atomically(drawing.sheet) as temporary:
             picture.save(temporary, format="PNG")
     if any(neighborhood.error is not None for neighborhood in found):
         raise typer.Exit(ExitCode.SOME_INPUTS_FAILED)

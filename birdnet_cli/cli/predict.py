@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -12,10 +12,48 @@ from birdnet_cli.core.errors import ExitCode, UsageError
 __all__ = ["predict"]
 
 
+class Explanation(NamedTuple):
+    """Where evidence is painted, and against which class."""
+
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Paint where the evidence for each name lies, into this folder.", metavar="DIR", show_default="none"
+        ),
+    ] = None
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            help="With --explain: paint the evidence for the name against this class.",
+            metavar="LABEL",
+            show_default="the evidence for the name alone",
+        ),
+    ] = None
+
+
+class PredictionRun(NamedTuple):
+    """How a model is run on images: `options.ModelRun`, but few images need no worker processes."""
+
+    weights: options.Weights = "auto"
+    precision: options.Precision = "auto"
+    batch_size: options.BatchSize = 16
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-j",
+            help="Processes that decode images; 0 decodes in the main process.",
+            show_default="2; 0 for a few images",
+        ),
+    ] = None
+    device: options.Device = "auto"
+
+
+@options.with_groups
 def predict(
     sources: options.ImageSources,
-    model: options.ModelFile = None,
-    sha256: options.ModelSha256 = None,
+    *,
+    choice: options.ModelChoice,
     k: Annotated[int, typer.Option("-k", min=1, help="Names per image.")] = 5,
     form: Annotated[
         Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Output format.")
@@ -30,33 +68,8 @@ def predict(
             show_default="stdout",
         ),
     ] = None,
-    explain: Annotated[
-        Path | None,
-        typer.Option(
-            help="Paint where the evidence for each name lies, into this folder.", metavar="DIR", show_default="none"
-        ),
-    ] = None,
-    versus: Annotated[
-        str | None,
-        typer.Option(
-            help="With --explain: paint the evidence for the name against this class.",
-            metavar="LABEL",
-            show_default="the evidence for the name alone",
-        ),
-    ] = None,
-    weights: options.Weights = "auto",
-    precision: options.Precision = "auto",
-    batch_size: options.BatchSize = 16,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-j",
-            help="Processes that decode images; 0 decodes in the main process.",
-            show_default="2; 0 for a few images",
-        ),
-    ] = None,
-    device: options.Device = "auto",
+    explanation: Explanation,
+    prediction_run: PredictionRun,
     quiet: options.Quiet = False,
 ) -> None:
     """Name the class of each image; an image that cannot be read gets a row with its error, and the exit code is 3."""
@@ -68,19 +81,26 @@ def predict(
     from birdnet_cli.core.model.library import find_model
     from birdnet_cli.core.report.evidence_files import EvidenceWriter
 
-    if versus is not None and explain is None:
+    if explanation.versus is not None and explanation.explain is None:
         raise UsageError("--versus says what --explain compares with: give --explain DIR as well")
     progress = ConsoleProgress(quiet=quiet)
-    path = model or find_model(Path())
-    loaded = load_model(path, device=device, precision=precision, weights=weights, sha256=sha256)
+    loaded = load_model(
+        choice.model or find_model(Path()),
+        device=prediction_run.device,
+        precision=prediction_run.precision,
+        weights=prediction_run.weights,
+        sha256=choice.sha256,
+    )
+    folder = explanation.explain
+    watch = None if folder is None else EvidenceWriter(loaded, folder, versus=explanation.versus)
     rows = run(
         sources,
         loaded,
         k=k,
-        batch_size=batch_size,
-        workers=workers,
+        batch_size=prediction_run.batch_size,
+        workers=prediction_run.workers,
         stdin=sys.stdin,
-        watch=None if explain is None else EvidenceWriter(loaded, explain, versus=versus),
+        watch=watch,
         progress=progress,
     )
     if output is None:

@@ -1,7 +1,7 @@
 """`fbn train-head`: feature cache -> model file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,13 +16,9 @@ __all__ = ["train_head"]
 BACKBONE = "Backbone"
 
 
-@options.with_settings("head")
-def train_head(
-    cache: options.CacheFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write (.safetensors).")],
-    *,
-    pooling: options.Descriptor = None,
-    settings: "HeadSettings",
+class Folds(NamedTuple):
+    """Images that cross-validation keeps in one fold."""
+
     groups: Annotated[
         Path | None,
         typer.Option(
@@ -30,15 +26,20 @@ def train_head(
             metavar="FILE",
             show_default="none",
         ),
-    ] = None,
-    group_col: Annotated[str, typer.Option(help="The column of --groups that holds the group.")] = "group",
+    ] = None
+    group_col: Annotated[str, typer.Option(help="The column of --groups that holds the group.")] = "group"
+
+
+class EmbeddedBackbone(NamedTuple):
+    """The backbone in the model file."""
+
     weights: Annotated[
         str,
         typer.Option(
             help="Weights of the cache's backbone, which are embedded in the model file: auto or a file.",
             rich_help_panel=BACKBONE,
         ),
-    ] = "auto",
+    ] = "auto"
     embed_backbone: Annotated[
         bool,
         typer.Option(
@@ -46,7 +47,19 @@ def train_head(
             help="Put the backbone into the model file.",
             rich_help_panel=BACKBONE,
         ),
-    ] = True,
+    ] = True
+
+
+@options.with_settings("head")
+@options.with_groups
+def train_head(
+    cache: options.CacheFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write (.safetensors).")],
+    *,
+    pooling: options.Descriptor = None,
+    settings: "HeadSettings",
+    folds: Folds,
+    backbone: EmbeddedBackbone,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -60,10 +73,10 @@ def train_head(
         output,
         pooling=pooling,
         settings=settings,
-        groups=groups,
-        group_column=group_col,
-        weights=weights,
-        embed_backbone=embed_backbone,
+        groups=folds.groups,
+        group_column=folds.group_col,
+        weights=backbone.weights,
+        embed_backbone=backbone.embed_backbone,
         overwrite=overwrite,
         progress=ConsoleProgress(quiet=quiet),
     )

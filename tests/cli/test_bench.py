@@ -158,7 +158,7 @@ def test_the_table_shows_the_speed_up_and_what_differs(
 
     monkeypatch.setattr(heads, "bench_head", measure)
     done = fbn("bench", "head", whole_cache, "--images", "99", "--classes", "7", "--repeats", "3", "--tolerance", "0.1")
-    given = {"images": 99, "classes": 7, "repeats": 3, "head": "svm", "C": None, "tolerance": 0.1}
+    given = {"subset": heads.Subset(images=99, classes=7), "repeats": 3, "head": "svm", "C": None, "tolerance": 0.1}
     assert calls[0].items() >= given.items()
     assert "svm, C = 0.5: 1,733 images x 131,328 values, 60 classes" in done.out
     assert "LinearSVC, tol 1e-06 (did not converge)" in done.out

@@ -1,6 +1,8 @@
-"""Options of the command line: those that commands share, and those made from the settings models."""
+"""Options of the command line: those that commands share, groups of them, and those made from the settings models."""
 
+from birdnet_cli.cli.options.from_groups import with_groups
 from birdnet_cli.cli.options.from_settings import SettingsCommand, with_settings
+from birdnet_cli.cli.options.groups import DataReading, ModelChoice, ModelRun
 from birdnet_cli.cli.options.shared import (
     AsJson,
     BatchSize,
@@ -30,11 +32,14 @@ __all__ = [
     "BatchSize",
     "CacheFile",
     "DataFormat",
+    "DataReading",
     "DataRoot",
     "Descriptor",
     "Device",
     "ImageSources",
+    "ModelChoice",
     "ModelFile",
+    "ModelRun",
     "ModelSha256",
     "OnError",
     "Overwrite",
@@ -46,5 +51,6 @@ __all__ = [
     "Weights",
     "Workers",
     "check_output",
+    "with_groups",
     "with_settings",
 ]

@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from birdnet_cli.cli.options.signature import set_signature
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -86,9 +88,8 @@ def _add_options(
         if parameter.name == "settings":
             parameters += [*options, *(_recipe_options(section) if recipes else ())]
         else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+            parameters.append(parameter)
+    set_signature(command, parameters, documented_by=function)
     return command
 
 
