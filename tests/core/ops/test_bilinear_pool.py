@@ -168,10 +168,12 @@ def test_strides_do_not_change_values_or_gradient(arrange, dtype):
 @pytest.mark.parametrize("arrange", STRIDES.values(), ids=STRIDES)
 def test_what_an_earlier_map_left_in_memory_does_not_count(arrange, dtype, assert_near):
     # Both need as much scratch memory; the later one uses less of it, and its norm is a sum over all that was packed.
-    bilinear_pool(torch.full((4, 64, 35), 1e3, dtype=dtype), nonnegative=True)
+    gradient_of(torch.full((4, 64, 35), torch.nan, dtype=dtype), lambda x: bilinear_pool(x, nonnegative=True))
     x = feature_map(4, 37, 35, dtype=dtype, nonnegative=True)
 
     assert_near(bilinear_pool(arrange(x), nonnegative=True), oracle(x, packed=True), dtype)
+    gradient = gradient_of(x, lambda x: bilinear_pool(arrange(x), nonnegative=True))
+    assert_near(gradient, gradient_of(x.double(), lambda x: oracle(x, packed=True)), dtype, gradient=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

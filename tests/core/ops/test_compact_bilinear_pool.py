@@ -136,3 +136,28 @@ def test_every_value_is_written():
 
     assert compact_bilinear_pool(x, **hashes).isfinite().all()
     assert gradient_of(x, compact_bilinear_pool, **hashes).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_gradient_halfway_between_two_values_is_rounded_to_the_even_one(dtype):
+    # One channel in one bucket: the gradient is twice that of the sketch at every position, in vectors and after them.
+    x = torch.ones(1, 1, 37, dtype=dtype)
+    hashes = {"buckets": torch.zeros(2, 1).long(), "signs": torch.ones(2, 1), "dim": 1}
+    halves = 1 + torch.arange(1, 8, 2) * torch.finfo(dtype).eps / 2
+
+    for halfway in halves:
+        x = x.detach().requires_grad_()
+        compact_bilinear_pool(x, **hashes).backward(halfway.view(1, 1) / 2)
+        assert torch.equal(x.grad, halfway.to(dtype).expand_as(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_channels_that_are_alike_have_the_same_gradient(dtype):
+    # The gradient of a bucket, which is no bfloat16, is rounded alike above and below the diagonal of tiles.
+    x = torch.ones(1, 70, 3, dtype=dtype, requires_grad=True)
+    hashes = {"buckets": torch.zeros(2, 70).long(), "signs": torch.ones(2, 70), "dim": 1}
+
+    sketch = compact_bilinear_pool(x, **hashes)
+    sketch.backward(torch.full_like(sketch, 0.5 + 3 / 2**10))
+
+    assert torch.equal(x.grad, x.grad[:, :1, :1].expand_as(x))

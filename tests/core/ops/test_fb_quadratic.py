@@ -16,12 +16,17 @@ CONVOLUTIONS = {
     "1x1": ((3, 5, 4, 3), (7, 3, 5, 1, 1), {}),
     "two channels, else one": ((1, 2, 1, 1), (1, 1, 2, 1, 1), {}),
     "1x1 of 67 channels": ((2, 67, 5, 7), (9, 20, 67, 1, 1), {}),
+    # The kernels multiply 256 channels, or positions, at a time.
+    "1x1 of 300 channels": ((2, 300, 13, 11), (2, 3, 300, 1, 1), {}),
     "1x1 strided": ((2, 4, 7, 6), (3, 2, 4, 1, 1), {"stride": (2, 3)}),
     "1x1 padded": ((2, 4, 3, 2), (3, 2, 4, 1, 1), {"padding": 1}),
+    "1x2 on one padded row": ((1, 2, 1, 6), (2, 2, 2, 1, 2), {"padding": (0, 1)}),
     "3x2": ((2, 3, 6, 5), (4, 2, 3, 3, 2), {}),
     "strided": ((2, 3, 8, 7), (4, 2, 3, 3, 3), {"stride": (2, 1), "padding": (1, 0)}),
     "dilated": ((2, 3, 9, 8), (4, 2, 3, 3, 2), {"dilation": (2, 3), "padding": 2}),
     "grouped": ((2, 6, 5, 4), (4, 3, 3, 2, 2), {"groups": 2}),
+    # The kernels sum over 256 factors at a time, or 64 for each thread.
+    "600 factors in two groups": ((2, 4, 3, 2), (6, 100, 2, 1, 1), {"groups": 2}),
     "depthwise": ((2, 4, 5, 5), (8, 2, 1, 3, 3), {"groups": 4, "padding": 1, "stride": 2}),
     "all at once": ((3, 6, 11, 9), (9, 2, 2, 3, 2), {"groups": 3, "stride": (3, 2), "padding": (2, 1), "dilation": 2}),
 }

@@ -82,8 +82,9 @@ def test_squares_beyond_float16_do_not_overflow():
     torch.testing.assert_close(half, fb_quadratic(x * 100, weight * 100, diagonal=True), rtol=5e-3, atol=0)
 
 
+@pytest.mark.parametrize("padding", [0, 1])
 @pytest.mark.parametrize("layout", ["channels_last", "expanded", "transposed", "sliced"])
-def test_strides_change_neither_values_nor_gradients(layout):
+def test_strides_change_neither_values_nor_gradients(layout, padding):
     x, weight = draw(3, 6, 4, 5), draw(7, 3, 6, 1, 1, seed=1)
     x = {
         "channels_last": x.contiguous(memory_format=torch.channels_last),
@@ -92,12 +93,13 @@ def test_strides_change_neither_values_nor_gradients(layout):
         "sliced": draw(3, 12, 4, 10)[:, ::2, :, ::2],
     }[layout]
     weight_view = draw(3, 7, 6, 1, 1, seed=2).transpose(0, 1)
+    settings = {"diagonal": False, "padding": padding}
 
     for one in (weight, weight_view):
-        expected = fb_quadratic(x.contiguous(), one.contiguous(), diagonal=False)
-        torch.testing.assert_close(fb_quadratic(x, one, diagonal=False), expected)
-        gradients = gradients_of(x.contiguous(), one.contiguous(), diagonal=False)
-        torch.testing.assert_close(gradients_of(x, one, diagonal=False), gradients, rtol=1e-4, atol=1e-4)
+        expected = fb_quadratic(x.contiguous(), one.contiguous(), **settings)
+        torch.testing.assert_close(fb_quadratic(x, one, **settings), expected)
+        gradients = gradients_of(x.contiguous(), one.contiguous(), **settings)
+        torch.testing.assert_close(gradients_of(x, one, **settings), gradients, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("poisoned_memory")
