@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from birdnet_cli.core.data import TrainingBatch
+from birdnet_cli.core.data import LabelledBatch
 from birdnet_cli.core.training.counters import TrainingCounters
 from birdnet_cli.core.training.loop.update import Updater
 from birdnet_cli.core.training.run_folder.checkpoint import pack, unpack
@@ -22,7 +22,7 @@ def train(parts: TrainedParts, *, start: int, updates: int, **changes: Any) -> N
     updater = Updater(parts, cpu_context(settings), accumulate=1)
     updater.prepare(frozen=False)
     images = torch.randint(256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    batch = TrainingBatch(images, torch.arange(6) % 3, list(range(6)), [])
+    batch = LabelledBatch(images, torch.arange(6) % 3, list(range(6)), [])
     for step in range(start, start + updates):
         updater.update(batch, epoch=0, step=step, images=6, rate_factor=1.0)
 
