@@ -113,7 +113,7 @@ def test_classes_that_the_model_does_not_know_are_named(fbn: Fbn, model: Path, f
 def test_the_model_defaults_to_the_variable(fbn: Fbn, model: Path, whole_cache: Path) -> None:
     assert fbn("evaluate", whole_cache, env={"FBN_MODEL": str(model)}).code == 0
     model.unlink()
-    assert "name one with -m or FBN_MODEL" in fbn("evaluate", whole_cache).err
+    assert "name a file with -m or FBN_MODEL" in fbn("evaluate", whole_cache).err
 
 
 def test_a_gate_that_holds_is_said_and_passes(fbn: Fbn, model: Path, whole_cache: Path, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_the_model_is_the_option_then_the_variable_then_the_newest_here(
 def test_no_model_anywhere_says_how_to_name_one(fbn: Fbn, photos: Path) -> None:
     done = fbn("predict", "photos")
     assert (done.code, done.out) == (1, "")
-    assert "name one with -m or FBN_MODEL" in done.err
+    assert "name a file with -m or FBN_MODEL" in done.err
 
 
 @pytest.mark.parametrize(("source", "message"), [("empty", "empty: no image"), ("*.gif", "matches no file")])
