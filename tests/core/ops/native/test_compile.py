@@ -221,19 +221,21 @@ def test_a_killed_build_does_not_hinder_the_next(
     csrc: Path, store: Path, program: Program, compiler: str, tmp_path: Path
 ) -> None:
     version = TELLING.format(compiler=compiler)
-    waiting = program("c++", f"{version}\nwhile [ ! -e {tmp_path}/release ]; do sleep 0.05; done; exit 1")
+    started, release = tmp_path / "started", tmp_path / "release"
+    waiting = program("c++", f"{version}\ntouch {started}\nwhile [ ! -e {release} ]; do sleep 0.05; done; exit 1")
     process = build_elsewhere(csrc, waiting)
     try:
-        wait_for(lambda: list(store.glob(".*.tmp/work/build.ninja")))
+        # Killed earlier, its child that is to become ninja may hold the folder's lock for another moment.
+        wait_for(started.exists)
         process.kill()
         process.join()
         (left,) = store.iterdir()
-        # Its compiler still runs, as it may after a kill; and as old as it is, nobody will wait for it.
+        # The compiler of the killed build still runs, but its folder is old and unlocked, and so it is removed.
         make_old(left)
         assert answer(build(csrc)) == 42
         assert [path.name for path in store.iterdir()] == [plan_build(sources(csrc)).address]
     finally:
-        (tmp_path / "release").touch()
+        release.touch()
 
 
 def test_a_build_in_progress_is_not_cleaned_up_by_another(
