@@ -6,7 +6,8 @@ HERE = "--weights weights.safetensors -q"
 COMPUTE = "--precision float32 --device cpu -j 0"
 FINETUNE = f"finetune images.csv --image-size 24 {COMPUTE} -q"
 TRAINED = f"{FINETUNE} --weights weights.safetensors -b 8"
-NETWORK = "--network resnet164 --set finetune.blocks=1 --set finetune.width=1"
+# Where oneDNN computes with AVX2 (ONEDNN_MAX_CPU_ISA=AVX2), training a width of 1 corrupts the heap and aborts.
+NETWORK = "--network resnet164 --set finetune.blocks=1 --set finetune.width=4"
 
 EXTRACTIONS = {
     "half.h5": f"extract images.csv -o half.h5 {HERE} {COMPUTE} --layer relu1_1 --image-size 24 --resize crop "
@@ -44,9 +45,10 @@ SCHEDULED = "--epochs 3 -b 4 --set finetune.log_steps=4"
 RUNS = {
     "killed": f"{FINETUNE} {SCHEDULED} --weights weights.safetensors --layer relu1_1 --head bilinear-reduce4 --lr 0.5 "
     "--ema-decay 0.9 --mixup 0.2 --cutmix 0.5 --grad-accum-steps 2 --clip-grad 1 --freeze-epochs 1 --slow-start 1 "
-    "--wd 0.0001 --set finetune.checkpoint_steps=5 -o killed",
-    "stopped": f"{FINETUNE} {SCHEDULED} {NETWORK} --head fb --factors 2 --set finetune.drop_mask=sample --lr 0.05 "
-    "--optimizer nag --sched milestones --milestones 1,2 --label-smoothing 0.1 -o stopped",
+    "--wd 0.0001 --set finetune.checkpoint_steps=10 -o killed",
+    "stopped": f"{FINETUNE} {SCHEDULED} --weights weights.safetensors --layer conv1_1 --head fb --factors 2 --lr 0.01 "
+    "--set finetune.drop_mask=sample --optimizer nag --sched milestones --milestones 1,2 --label-smoothing 0.1 "
+    "-o stopped",
 }
 KILLED = (
     f"extract images.rec -o killed.h5 {HERE} {COMPUTE} -b 1 --layer relu1_1 --image-size 16 "
@@ -77,7 +79,7 @@ def list_questions() -> dict[str, tuple[str, str]]:
         answer = f"evaluation-{model}.json"
         asked[f"evaluate {model}"] = (f"{EVALUATE} {data} -m {model}.safetensors --json {answer}", answer)
     for model in ("svm", "tanh"):
-        line = f"{FINETUNE} --init-from {model}.safetensors --epochs 1 -b 8 -o from-{model}"
+        line = f"{FINETUNE} --init-from {model}.safetensors --lr 0.01 --epochs 1 -b 8 -o from-{model}"
         asked[f"start from {model}"] = (line, f"from-{model}/metrics.csv")
     answer = "compared.json"
     asked["compare evaluations"] = (f"compare evaluation-svm.json evaluation-fb.json --json {answer}", answer)
