@@ -50,6 +50,8 @@ def test_patience_without_validation_images_is_refused(textures: Path, tmp_path:
 
 
 def test_the_run_directory_is_unlocked_after_an_error(textures: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
+    # The traceback in `caught` keeps the run directory alive: without it, the collector would release the lock.
+    with pytest.raises(UsageError) as caught:
         run(textures, tmp_path / "run", quick_settings(patience=2, val_fraction=0))
+    assert caught.tb is not None
     RunDirectory.open(tmp_path / "run", resume=False, overwrite=False).close()

@@ -9,10 +9,21 @@ from birdnet_cli.core.data import Sample, open_dataset
 from birdnet_cli.core.heads import TrainableHead
 from birdnet_cli.core.poolings import create_pooling
 from birdnet_cli.core.recipe import PoolingSettings
+from birdnet_cli.core.training.progress import SilentTrainingProgress
 from birdnet_cli.core.training.setup import initial_fits as module
 from birdnet_cli.core.training.setup.classifier import Classifier
 from birdnet_cli.core.training.setup.initial_fits import fit_confidence, fit_reduction
 from tests.core.training.quick import cpu_context, quick_settings, small_classifier
+
+
+class Notes(SilentTrainingProgress):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
 
 
 @pytest.fixture
@@ -52,8 +63,10 @@ def test_a_head_that_is_not_too_certain_stays(samples: tuple[Sample, ...]) -> No
     classifier = small_classifier()
     with torch.no_grad():
         classifier.head.weight.mul_(1e-6)
-    fit_confidence(classifier, samples, cpu_context(quick_settings(label_smoothing=0.1)))
+    progress = Notes()
+    fit_confidence(classifier, samples, cpu_context(quick_settings(label_smoothing=0.1), progress))
     assert float(classifier.head.temperature) == 1
+    assert progress.texts == []
 
 
 def test_images_of_a_fit_are_evenly_spaced(samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch) -> None:
