@@ -1,6 +1,6 @@
-"""`python -m tests.crash [--kills N | --full-disk | --each-change [--changes N]] [--seed S] [NAME…]`.
+"""`python -m tests.crash [--kills N | --full-disk | --each-change [--changes N] | --short] [--seed S] [NAME…]`.
 
-Exits with 1 if anything is lost.
+Exits with 1 if a result is lost or wrong, or if an error is not clear.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain, cycle, product
 from pathlib import Path
 
 from birdnet_cli.core.errors import ExitCode
@@ -18,25 +19,34 @@ from tests.crash.faulty_disk import KINDS, build, is_preloaded
 from tests.crash.machine import Machine
 
 SHARES = (0, 0.02, 0.5, 0.99)
+SHORT_KILLS = 3
 
 
 def main() -> int:
-    """Kill each command an equal number of times, let the disk fill at several sizes, or let each change fail once."""
+    """Kill each command an equal number of times, let the disk fill at several sizes, or let each change fail once.
+
+    The short form does all three, a little of each, on the same inputs.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.crash")
     parser.add_argument("names", nargs="*", default=list(CASES))
     parser.add_argument("--kills", type=int, default=201)
     parser.add_argument("--full-disk", action="store_true")
     parser.add_argument("--each-change", action="store_true")
     parser.add_argument("--changes", type=int, help="of each command; default all")
+    parser.add_argument(
+        "--short", action="store_true", help="3 kills, full disks, and a change for each kind of failure"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    if given.each_change and not is_preloaded():
+    if (given.each_change or given.short) and not is_preloaded():
         return _start_with_faulty_disk()
     lost = False
     for name in given.names:
         with tempfile.TemporaryDirectory() as folder:
             machine = Machine(name, Path(folder), seed=given.seed)
-            if given.each_change:
+            if given.short:
+                found = chain(_kill(machine, SHORT_KILLS), _fill(machine), _strike(machine, len(KINDS), in_turn=True))
+            elif given.each_change:
                 found = _strike(machine, given.changes)
             elif given.full_disk:
                 found = _fill(machine)
@@ -75,23 +85,30 @@ def _fill(machine: Machine) -> Iterator[str]:
     print(f"{machine.name}: {len(SHARES)} full disks", flush=True)
 
 
-def _strike(machine: Machine, most: int | None) -> Iterator[str]:
-    """Run once for each change to the disk, or for `most` of them, evenly spread; let it fail; yield each fault."""
+def _strike(machine: Machine, most: int | None, *, in_turn: bool = False) -> Iterator[str]:
+    """Let changes to the disk fail, one in each run, and yield a line for each fault.
+
+    Args:
+        machine: the command.
+        most: number of changes, evenly spread; None is all.
+        in_turn: let a change fail in one way, the next change in the next way; otherwise each fails in every way.
+    """
     started = time.monotonic()
     changes = machine.count_changes()
     places = [1 + changes * number // (most or changes) for number in range(most or changes)]
-    for kind in KINDS:
-        for at in places:
-            struck, code, said, wrong = machine.strike(at, kind)
-            if not struck:
-                wrong.append("nothing was struck")
-            if code not in ((-9,) if kind == "SIGKILL" else (ExitCode.DONE, ExitCode.FAILURE)):
-                wrong.append(f"exit code {code}: {said[-500:]}")
-            if code == ExitCode.FAILURE:
-                wrong += _unclear(machine, said)
-            yield from (f"{kind} at {at} ({struck}): {line}" for line in wrong)
+    strikes = list(zip(cycle(KINDS), places, strict=False) if in_turn else product(KINDS, places))
+    for kind, at in strikes:
+        struck, code, said, wrong = machine.strike(at, kind)
+        if not struck:
+            wrong.append("nothing was struck")
+        if code not in ((-9,) if kind == "SIGKILL" else (ExitCode.DONE, ExitCode.FAILURE)):
+            wrong.append(f"exit code {code}: {said[-500:]}")
+        if code == ExitCode.FAILURE:
+            wrong += _unclear(machine, said)
+        yield from (f"{kind} at {at} ({struck}): {line}" for line in wrong)
     took = time.monotonic() - started
-    print(f"{machine.name}: {len(places)} of {changes} changes, in {len(KINDS)} ways each, {took:.0f} s", flush=True)
+    ways = len(strikes) // len(places)
+    print(f"{machine.name}: {len(places)} of {changes} changes, in {ways} ways each, {took:.0f} s", flush=True)
 
 
 def _unclear(machine: Machine, said: str) -> Iterator[str]:
