@@ -67,9 +67,9 @@ def test_the_mask_of_a_key_is_known():
 
 
 def test_a_key_decides_the_mask_and_the_global_generator_does_not():
-    one, other = DropFactor(40, drop_prob=0.5), DropFactor(40, drop_prob=0.5, seed=9)
-    one.reseed(1, 2)
-    expected = one(1), one(1)
+    first, other = DropFactor(40, drop_prob=0.5), DropFactor(40, drop_prob=0.5, seed=9)
+    first.reseed(1, 2)
+    expected = first(1), first(1)
     torch.manual_seed(123)
     before = torch.get_rng_state()
     other.reseed(1, 2)

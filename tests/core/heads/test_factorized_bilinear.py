@@ -79,9 +79,9 @@ def test_masks_of_samples_drop_different_factors_of_each():
 
     form = layer(x)
 
-    for one, s in zip(form, scale, strict=True):
+    for sample, s in zip(form, scale, strict=True):
         expected = quadratic(x[:1], layer.weight.flatten(2), diagonal=False, scale=s)[0]
-        torch.testing.assert_close(one.double(), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(sample.double(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_mean_of_training_is_evaluation():
@@ -139,7 +139,7 @@ def test_the_head_averages_linear_and_quadratic_scores():
     expected = (head.linear(x) + head.quadratic(x)).mean((2, 3))
 
     torch.testing.assert_close(head(x), expected)
-    assert [tuple(one.shape) for one in head.parameters()] == [(4, 6, 1, 1), (4,), (4, 3, 6, 1, 1), (4,)]
+    assert [tuple(parameter.shape) for parameter in head.parameters()] == [(4, 6, 1, 1), (4,), (4, 3, 6, 1, 1), (4,)]
 
 
 def test_initial_factors_are_he_normal_over_all_their_inputs_and_biases_zero():
@@ -168,13 +168,13 @@ def test_rotating_the_factors_leaves_the_function_and_its_gradient_alone():
 def test_building_depends_on_the_seed_alone(make):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = make(6, 4, seed=3).state_dict()
+    first = make(6, 4, seed=3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     same, other = make(6, 4, seed=3).state_dict(), make(6, 4, seed=4).state_dict()
 
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert any(not torch.equal(one[key], other[key]) for key in one)
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
 def test_under_autocast_products_are_half_precision_and_scores_float32():
@@ -189,7 +189,9 @@ def test_under_autocast_products_are_half_precision_and_scores_float32():
     assert logits.dtype == torch.float32
     assert not torch.equal(logits, expected)
     torch.testing.assert_close(logits, expected, rtol=2e-2, atol=2e-2)
-    assert all(one.grad.dtype == torch.float32 and one.grad.isfinite().all() for one in head.parameters())
+    assert all(
+        parameter.grad.dtype == torch.float32 and parameter.grad.isfinite().all() for parameter in head.parameters()
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

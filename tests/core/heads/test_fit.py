@@ -107,11 +107,11 @@ def test_automatic_regularisation_tries_ten_values_and_takes_the_best(fit, make_
 
     solved = fit(x, y)
 
-    Cs = [one.C for one in solved.cross_validation]
+    Cs = [candidate.C for candidate in solved.cross_validation]
     assert len(Cs) == 10
     assert sorted(Cs) == Cs
     assert Cs[-1] / Cs[0] == pytest.approx(10**4.5)
-    best = max(solved.cross_validation, key=lambda one: (one.accuracy, -one.loss))
+    best = max(solved.cross_validation, key=lambda candidate: (candidate.accuracy, -candidate.loss))
     assert solved.C == best.C
     assert solved.mean_squared_norm == pytest.approx(((x - x.mean(0)) ** 2).sum(1).mean(), rel=1e-4)
 
@@ -141,7 +141,7 @@ def test_given_regularisation_is_judged_by_the_folds_that_calibrate_it(fit, make
 
     solved = fit(x, y, C=2.5)
 
-    assert [one.C for one in solved.cross_validation] == [2.5]
+    assert [candidate.C for candidate in solved.cross_validation] == [2.5]
     assert solved.temperature != 1
 
 

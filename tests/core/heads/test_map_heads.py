@@ -31,13 +31,13 @@ def test_both_terms_of_the_fb_head_see_the_tanh():
 def test_building_depends_on_the_seed_alone(name):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = create_map_head(name, 6, 4, seed=3).state_dict()
+    first = create_map_head(name, 6, 4, seed=3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     same, other = create_map_head(name, 6, 4, seed=3).state_dict(), create_map_head(name, 6, 4, seed=4).state_dict()
 
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert any(not torch.equal(one[key], other[key]) for key in one)
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
 def test_an_unknown_head_names_the_near_ones():

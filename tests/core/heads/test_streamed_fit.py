@@ -59,7 +59,7 @@ def test_standardized_rows_are_streamed_too(fit, make_problem):
     streamed, exact = (fit(x * units, y, solver, **settings) for solver in ("streamed", "exact"))
 
     scale = torch.from_numpy(1 / (x * units).std(axis=0))
-    values = [objective(one, x * units, y, "svm", scale=scale) for one in (streamed, exact)]
+    values = [objective(fit, x * units, y, "svm", scale=scale) for fit in (streamed, exact)]
     assert values[0] == pytest.approx(values[1], rel=1e-2)
 
 
@@ -68,13 +68,13 @@ def test_regularisation_and_temperature_come_from_one_fold(fit, make_problem):
 
     streamed, exact = (fit(x, y, solver, head="softmax") for solver in ("streamed", "exact"))
 
-    tried = {round(np.log10(one.C), 6): one for one in exact.cross_validation}
+    tried = {round(np.log10(candidate.C), 6): candidate for candidate in exact.cross_validation}
     assert 3 <= len(streamed.cross_validation) <= 10
-    for one in streamed.cross_validation:
-        assert one.std == 0
+    for candidate in streamed.cross_validation:
+        assert candidate.std == 0
         # 60 rows instead of 300 judge it.
-        assert one.accuracy == pytest.approx(tried[round(np.log10(one.C), 6)].accuracy, abs=0.15)
-    assert streamed.C in [one.C for one in streamed.cross_validation]
+        assert candidate.accuracy == pytest.approx(tried[round(np.log10(candidate.C), 6)].accuracy, abs=0.15)
+    assert streamed.C in [candidate.C for candidate in streamed.cross_validation]
     assert streamed.temperature == pytest.approx(exact.temperature * (streamed.C / exact.C) ** 0.3, rel=1.5)
     assert streamed.temperature != 1
 
@@ -93,7 +93,7 @@ def test_no_larger_penalty_is_tried_after_two_that_did_worse(fit, make_problem, 
 
     solved = fit(x, y, "streamed", head="ridge", calibrate=False)
 
-    assert [one.accuracy for one in solved.cross_validation] == [0.5, 0.9, 0.8, 0.95, 0.7, 0.6]
+    assert [candidate.accuracy for candidate in solved.cross_validation] == [0.5, 0.9, 0.8, 0.95, 0.7, 0.6]
     assert solved.C == solved.cross_validation[3].C
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from birdnet_cli.core.ops import compact_bilinear_pool, gram
+from tests.core.ops.sketches import gradient_of, inputs
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 SHAPES = ((1, 1, 1, 1), (2, 5, 4, 3), (3, 37, 1, 64), (2, 67, 49, 101), (2, 19, 6, 16))
@@ -17,9 +18,9 @@ def count_sketch(x: Tensor, buckets: Tensor, signs: Tensor, dim: int) -> Tensor:
     N, C, L = x.shape
     sketch = torch.zeros(N, L, dim, dtype=x.dtype)
     for c in range(C):
-        one = torch.zeros(dim, dtype=x.dtype)
-        one[buckets[c]] = float(signs[c])
-        sketch = sketch + x[:, c, :, None] * one
+        indicator = torch.zeros(dim, dtype=x.dtype)
+        indicator[buckets[c]] = float(signs[c])
+        sketch = sketch + x[:, c, :, None] * indicator
     return sketch
 
 
@@ -28,23 +29,6 @@ def oracle(x: Tensor, *, buckets: Tensor, signs: Tensor, dim: int) -> Tensor:
     x = x.double()
     first, second = (torch.fft.fft(count_sketch(x, buckets[k], signs[k], dim)) for k in (0, 1))
     return torch.fft.ifft(first * second).real.sum(1)
-
-
-def inputs(N: int, C: int, L: int, dim: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, dict]:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(N, C, L, generator=generator, dtype=torch.float64).to(dtype)
-    buckets = torch.randint(dim, (2, C), generator=generator)
-    signs = torch.randint(2, (2, C), generator=generator, dtype=torch.int8) * 2 - 1
-    return x, {"buckets": buckets, "signs": signs, "dim": dim}
-
-
-def gradient_of(x: Tensor, function, **hashes) -> Tensor:
-    x = x.detach().requires_grad_()
-    y = function(x, **hashes)
-    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    (y * weights.to(y.dtype)).sum().backward()
-    assert x.grad is not None
-    return x.grad
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

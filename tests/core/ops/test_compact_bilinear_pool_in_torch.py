@@ -6,28 +6,12 @@ from torch import Tensor
 
 from birdnet_cli.core.errors import UsageError
 from birdnet_cli.core.ops import compact_bilinear_pool
+from tests.core.ops.sketches import gradient_of, inputs
 
 OP = torch.ops.fbn.compact_bilinear_pool.default
 BACKWARD = torch.ops.fbn.compact_bilinear_pool_backward.default
 
 pytestmark = pytest.mark.usefixtures("implementation")
-
-
-def inputs(N: int, C: int, L: int, dim: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, dict]:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(N, C, L, generator=generator, dtype=torch.float64).to(dtype)
-    buckets = torch.randint(dim, (2, C), generator=generator)
-    signs = torch.randint(2, (2, C), generator=generator, dtype=torch.int8) * 2 - 1
-    return x, {"buckets": buckets, "signs": signs, "dim": dim}
-
-
-def gradient_of(x: Tensor, function, **hashes) -> Tensor:
-    x = x.detach().requires_grad_()
-    y = function(x, **hashes)
-    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    (y * weights.to(y.dtype)).sum().backward()
-    assert x.grad is not None
-    return x.grad
 
 
 def test_gradient_equals_finite_differences():

@@ -56,7 +56,7 @@ def oracle(
         return form.flatten(1)
     (N, C, H, W), (outputs, K, channels, kh, kw) = x.shape, weight.shape
     (sv, sh), (pv, ph), (dv, dh) = (
-        one if isinstance(one, tuple) else (one, one) for one in (stride, padding, dilation)
+        size if isinstance(size, tuple) else (size, size) for size in (stride, padding, dilation)
     )
     padded = torch.zeros(N, C, H + 2 * pv, W + 2 * ph, dtype=torch.float64)
     padded[:, :, pv : pv + H, ph : ph + W] = x
@@ -91,9 +91,9 @@ def check(assert_near, x: Tensor, weight: Tensor, **settings) -> None:
     assert form.dtype == (torch.float64 if x.dtype == torch.float64 else torch.float32)
     assert_near(form, oracle(x, weight, **settings), x.dtype)
     expected = gradients_of(oracle, x.double(), weight.double(), **settings)
-    for gradient, one in zip(gradients, expected, strict=True):
+    for gradient, reference in zip(gradients, expected, strict=True):
         assert gradient.dtype == x.dtype
-        assert_near(gradient, one, x.dtype, gradient=True)
+        assert_near(gradient, reference, x.dtype, gradient=True)
 
 
 @pytest.mark.usefixtures("implementation")
@@ -185,8 +185,8 @@ def test_many_portions_equal_one_portion(convolution, scale, keep, assert_near, 
 
     portions = fb_quadratic(x, weight, **settings), *gradients_of(fb_quadratic, x, weight, **settings)
 
-    for portion, one in zip(portions, expected, strict=True):
-        assert_near(portion, one.double(), x.dtype)
+    for portion, reference in zip(portions, expected, strict=True):
+        assert_near(portion, reference.double(), x.dtype)
 
 
 @pytest.mark.usefixtures("implementation")

@@ -95,11 +95,11 @@ def test_strides_change_neither_values_nor_gradients(layout, padding):
     weight_view = draw(3, 7, 6, 1, 1, seed=2).transpose(0, 1)
     settings = {"diagonal": False, "padding": padding}
 
-    for one in (weight, weight_view):
-        expected = fb_quadratic(x.contiguous(), one.contiguous(), **settings)
-        torch.testing.assert_close(fb_quadratic(x, one, **settings), expected)
-        gradients = gradients_of(x.contiguous(), one.contiguous(), **settings)
-        torch.testing.assert_close(gradients_of(x, one, **settings), gradients, rtol=1e-4, atol=1e-4)
+    for chosen in (weight, weight_view):
+        expected = fb_quadratic(x.contiguous(), chosen.contiguous(), **settings)
+        torch.testing.assert_close(fb_quadratic(x, chosen, **settings), expected)
+        gradients = gradients_of(x.contiguous(), chosen.contiguous(), **settings)
+        torch.testing.assert_close(gradients_of(x, chosen, **settings), gradients, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("poisoned_memory")

@@ -64,9 +64,9 @@ def test_autocast_casts_what_a_convolution_casts_and_squares_in_float32(dtype):
     assert form.dtype == torch.float32
     expected = fb_quadratic(x.to(dtype), weight.to(dtype), diagonal=False)
     assert torch.equal(form, expected)
-    for gradient, one in zip(gradients, torch.autograd.grad(expected[:, 1].sum(), (x, weight)), strict=True):
+    for gradient, reference in zip(gradients, torch.autograd.grad(expected[:, 1].sum(), (x, weight)), strict=True):
         assert gradient.dtype == torch.float32
-        assert torch.equal(gradient, one)
+        assert torch.equal(gradient, reference)
 
 
 def test_autocast_leaves_double_precision_alone():
@@ -149,7 +149,7 @@ def test_vmap_equals_a_loop(dims):
     mapped = torch.func.vmap(form, in_dims=dims)(*arguments)
 
     each = [
-        form(*(one if dim is None else one.select(dim, b) for one, dim in zip(arguments, dims, strict=True)))
+        form(*(tensor if dim is None else tensor.select(dim, b) for tensor, dim in zip(arguments, dims, strict=True)))
         for b in range(3)
     ]
     torch.testing.assert_close(mapped, torch.stack(each))

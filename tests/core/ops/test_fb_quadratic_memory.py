@@ -70,7 +70,7 @@ def test_products_are_kept_for_the_backward_only_as_far_as_they_fit(monkeypatch)
     def kept(budget: int, **settings) -> bool:
         monkeypatch.setattr(MODULE, "KEEP_BYTES", budget)
         form = fb_quadratic(x, weight, diagonal=True, **settings)
-        return any(getattr(one, "shape", None) == (6, 5, 64) for one in form.grad_fn.saved_tensors)
+        return any(getattr(saved, "shape", None) == (6, 5, 64) for saved in form.grad_fn.saved_tensors)
 
     assert kept(products)
     assert not kept(products - 1)

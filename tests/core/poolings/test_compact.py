@@ -28,7 +28,7 @@ def test_random_maclaurin_is_the_sum_over_positions_of_products_of_two_projectio
 @pytest.mark.parametrize("sketch", SKETCHES)
 def test_inner_products_of_sketches_estimate_those_of_gram_matrices_without_bias(sketch):
     x, y = feature_maps(2, 6, 3, 3).split(1)
-    grams = [(one[0].flatten(1) @ one[0].flatten(1).T).numpy() for one in (x, y)]
+    grams = [(images[0].flatten(1) @ images[0].flatten(1).T).numpy() for images in (x, y)]
     exact = float((grams[0] * grams[1]).sum())
 
     estimates = []
@@ -66,12 +66,12 @@ def test_the_descriptor_is_the_signed_root_of_the_sketch_with_unit_norm(sketch):
 def test_the_seed_decides_the_projection_and_the_global_generator_does_not(sketch):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = sketch(6, dim=32, seed=5).state_dict()
+    first = sketch(6, dim=32, seed=5).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     again, other = sketch(6, dim=32, seed=5).state_dict(), sketch(6, dim=32, seed=6).state_dict()
 
-    for name, value in one.items():
+    for name, value in first.items():
         assert torch.equal(value, again[name])
         assert not torch.equal(value, other[name])
 

@@ -18,13 +18,13 @@ def feature_maps(*shape: int, seed: int = 0) -> Tensor:
 
 
 def stacked_positions(maps: list[Tensor]) -> np.ndarray:
-    return np.concatenate([one.numpy().astype(np.float64).transpose(0, 2, 3, 1).reshape(-1, 7) for one in maps])
+    return np.concatenate([images.numpy().astype(np.float64).transpose(0, 2, 3, 1).reshape(-1, 7) for images in maps])
 
 
 def accumulated(maps: list[Tensor]) -> PcaAccumulator:
     accumulator = PcaAccumulator(7)
-    for one in maps:
-        accumulator.update(one)
+    for images in maps:
+        accumulator.update(images)
     return accumulator
 
 
@@ -60,7 +60,7 @@ def test_a_large_common_mean_costs_no_digits():
     maps = [feature_maps(2, 7, 6, 6, seed=seed) for seed in range(4)]
     expected = accumulated(maps).fit(7)[0]
 
-    weight, _ = accumulated([one.double() + 1e6 for one in maps]).fit(7)
+    weight, _ = accumulated([images.double() + 1e6 for images in maps]).fit(7)
 
     torch.testing.assert_close(weight, expected, atol=1e-5, rtol=0)
 
@@ -138,7 +138,7 @@ def test_weight_and_bias_can_be_trained_on():
     reduction(torch.ones(1, 7, 2, 2)).sum().backward()
 
     assert [name for name, _ in reduction.named_parameters()] == ["weight", "bias"]
-    assert all(one.grad is not None and bool(one.grad.any()) for one in reduction.parameters())
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in reduction.parameters())
 
 
 def test_a_reduction_to_more_channels_is_refused():

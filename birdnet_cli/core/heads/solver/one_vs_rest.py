@@ -17,8 +17,8 @@ def mean_targets(targets: Tensor, weights: Tensor) -> Tensor:
     return (weights * targets).sum(dim=0) / weights.sum()
 
 
-class RidgeLoss:
-    """Ridge regression on signed class indicators, a problem of its own for each class.
+class _OneVsRestLoss:
+    """Base of the losses on signed class indicators, each of which is a problem of its own for each class.
 
     Args:
         labels: int64 [n] in 0 .. K-1.
@@ -31,6 +31,22 @@ class RidgeLoss:
     def __init__(self, labels: Tensor, *, num_classes: int, weights: Tensor) -> None:
         self._targets = signed_targets(labels, num_classes, dtype=weights.dtype)
         self._weights = weights[:, None]
+
+    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
+        """Return the product, element by element. [n, k], [n, k] -> [n, k]."""
+        return curvature * direction
+
+    def trace(self, curvature: Tensor) -> Tensor:
+        """Return the sum over samples. [n, K] -> [K]."""
+        return curvature.sum(dim=0)
+
+    def initial_bias(self) -> Tensor:
+        """Return the mean targets, [K]."""
+        return mean_targets(self._targets, self._weights)
+
+
+class RidgeLoss(_OneVsRestLoss):
+    """Ridge regression on signed class indicators, a problem of its own for each class."""
 
     def value(self, logits: Tensor) -> Tensor:
         """Return the sum, a float64 scalar."""
@@ -44,33 +60,9 @@ class RidgeLoss:
         """Return 2 w, the same for all logits. [n, K] -> [n, K]."""
         return (2 * self._weights).expand_as(logits)
 
-    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
-        """Return the product, element by element. [n, k], [n, k] -> [n, k]."""
-        return curvature * direction
 
-    def trace(self, curvature: Tensor) -> Tensor:
-        """Return the sum over samples. [n, K] -> [K]."""
-        return curvature.sum(dim=0)
-
-    def initial_bias(self) -> Tensor:
-        """Return the mean targets, [K]."""
-        return mean_targets(self._targets, self._weights)
-
-
-class SquaredHingeLoss:
-    """LIBLINEAR's L2-loss support vector machine, a problem of its own for each class.
-
-    Args:
-        labels: int64 [n] in 0 .. K-1.
-        num_classes: K.
-        weights: weights of the samples, float64 [n].
-    """
-
-    separable = True
-
-    def __init__(self, labels: Tensor, *, num_classes: int, weights: Tensor) -> None:
-        self._targets = signed_targets(labels, num_classes, dtype=weights.dtype)
-        self._weights = weights[:, None]
+class SquaredHingeLoss(_OneVsRestLoss):
+    """LIBLINEAR's L2-loss support vector machine, a problem of its own for each class."""
 
     def value(self, logits: Tensor) -> Tensor:
         """Return the sum, a float64 scalar."""
@@ -83,18 +75,6 @@ class SquaredHingeLoss:
     def curvature(self, logits: Tensor) -> Tensor:
         """Return 2 w where the margin is violated, else 0. [n, K] -> [n, K]."""
         return 2 * self._weights * (self._slack(logits) > 0)
-
-    def hessian_product(self, curvature: Tensor, direction: Tensor) -> Tensor:
-        """Return the product, element by element. [n, k], [n, k] -> [n, k]."""
-        return curvature * direction
-
-    def trace(self, curvature: Tensor) -> Tensor:
-        """Return the sum over samples. [n, K] -> [K]."""
-        return curvature.sum(dim=0)
-
-    def initial_bias(self) -> Tensor:
-        """Return the mean targets, [K]."""
-        return mean_targets(self._targets, self._weights)
 
     def _slack(self, logits: Tensor) -> Tensor:
         return (1 - self._targets * logits).clamp_(min=0)

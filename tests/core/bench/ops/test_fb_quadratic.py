@@ -28,9 +28,9 @@ def test_contenders_agree_in_value_and_gradient(name):
 
 def test_dropping_every_second_factor_doubles_the_others():
     x = torch.randn(3, 7, 6, generator=torch.Generator().manual_seed(0))
-    one = fb_contenders(7, CPU, classes=5, factors=1)
+    single = fb_contenders(7, CPU, classes=5, factors=1)
 
-    torch.testing.assert_close(one["fbn-drop"](x), 2 * one["fbn"](x))
+    torch.testing.assert_close(single["fbn-drop"](x), 2 * single["fbn"](x))
 
 
 def test_a_map_without_gradient_is_evaluated_without_one():

@@ -81,9 +81,13 @@ def test_best_has_the_highest_accuracy_and_of_equals_the_lowest_loss(array_sourc
 
     found, _ = validated(array_source(x), y, "softmax", Cs=(1e-3, 0.1, 10.0, 100.0))
 
-    equals = [one for one in found.candidates if one.accuracy == max(each.accuracy for each in found.candidates)]
+    equals = [
+        candidate
+        for candidate in found.candidates
+        if candidate.accuracy == max(each.accuracy for each in found.candidates)
+    ]
     assert len(equals) > 1
-    assert found.best == min(equals, key=lambda one: one.loss)
+    assert found.best == min(equals, key=lambda candidate: candidate.loss)
     assert found.best != equals[0]
 
 

@@ -40,7 +40,7 @@ def test_weights_are_as_near_to_the_minimum_as_promised(make_problem, objective,
 
     solution = minimize(x, loss, C=C, tolerance=1e-3)
 
-    values = [objective(head, x, labels, one.weight.mT, one.bias, C=C)[0] for one in (solution, exact)]
+    values = [objective(head, x, labels, found.weight.mT, found.bias, C=C)[0] for found in (solution, exact)]
     assert values[1] * (1 - 1e-12) <= values[0] <= values[1] * (1 + 1e-6)
     assert (solution.weight - exact.weight).norm() <= 2e-3 * exact.weight.norm()
     assert solution.error <= 1e-3
@@ -110,7 +110,7 @@ def test_a_one_vs_rest_class_does_not_depend_on_its_companions(make_problem, hea
     x, labels, loss = problem(make_problem, head)
     pair = create_loss(head, (labels == 3).long(), num_classes=2, weights=ones(120))
 
-    together, alone = (minimize(x, one, C=1.0, tolerance=1e-5).weight for one in (loss, pair))
+    together, alone = (minimize(x, problem, C=1.0, tolerance=1e-5).weight for problem in (loss, pair))
 
     torch.testing.assert_close(together[:, 3], alone[:, 1], rtol=0, atol=5e-5 * together.norm().item())
 

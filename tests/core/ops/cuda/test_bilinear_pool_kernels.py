@@ -102,9 +102,9 @@ def test_layouts_change_neither_values_nor_gradient(kernels, nonnegative, dtype,
 def test_a_gradient_without_memory_of_its_own_is_accepted(kernels):
     x = feature_map(2, 9, 12).to(kernels.device)
     descriptor, scale = kernels.ops.bilinear_pool(x, False, True)
-    one = torch.ones((), device=kernels.device)
+    tensor = torch.ones((), device=kernels.device)
 
-    expanded = kernels.ops.bilinear_pool_backward(one.expand_as(descriptor), x, descriptor, scale, True)
+    expanded = kernels.ops.bilinear_pool_backward(tensor.expand_as(descriptor), x, descriptor, scale, True)
 
     assert torch.equal(
         expanded, kernels.ops.bilinear_pool_backward(torch.ones_like(descriptor), x, descriptor, scale, True)
@@ -120,8 +120,8 @@ def test_many_portions_equal_one(emulated, dtype, packed):
     with emulated.device_with(l2_bytes=2 * 3 * 40 * 40 * 4, multiprocessors=0):
         portions = pool(emulated, x, nonnegative=True, packed=packed)
 
-    for one, other in zip(whole, portions, strict=True):
-        torch.testing.assert_close(one, other)
+    for tensor, other in zip(whole, portions, strict=True):
+        torch.testing.assert_close(tensor, other)
 
 
 @pytest.mark.slow
@@ -221,9 +221,9 @@ def test_a_value_that_is_not_finite_or_overflows_makes_its_image_nan_and_no_othe
 
     broken = pool(kernels, arrange(x), nonnegative=nonnegative)
 
-    for one, other in zip(broken, healthy, strict=True):
-        assert one[1].isnan().all()
-        torch.testing.assert_close(one[[0, 2]], other[[0, 2]])
+    for tensor, other in zip(broken, healthy, strict=True):
+        assert tensor[1].isnan().all()
+        torch.testing.assert_close(tensor[[0, 2]], other[[0, 2]])
 
 
 @pytest.mark.pairwise

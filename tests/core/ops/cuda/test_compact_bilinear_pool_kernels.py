@@ -90,8 +90,8 @@ def test_many_portions_equal_one(emulated, dtype):
     with emulated.device_with(l2_bytes=2 * 3 * 40 * 40 * 4, multiprocessors=0):
         portions = pool(emulated, *arguments, 100)
 
-    for one, other in zip(whole, portions, strict=True):
-        torch.testing.assert_close(one, other)
+    for tensor, other in zip(whole, portions, strict=True):
+        torch.testing.assert_close(tensor, other)
 
 
 @pytest.mark.parametrize("shape", [(2, 130, 5, 70), (1, 300, 5, 90), (1, 70, 3, 9001)], ids=str)
@@ -164,9 +164,9 @@ def test_a_value_that_is_not_finite_stays_in_its_image(kernels):
 
     broken = pool(kernels, x, buckets, signs, 50)
 
-    for one, other in zip(broken, healthy, strict=True):
-        assert one[1].isnan().any()
-        assert torch.equal(one[[0, 2]], other[[0, 2]])
+    for tensor, other in zip(broken, healthy, strict=True):
+        assert tensor[1].isnan().any()
+        assert torch.equal(tensor[[0, 2]], other[[0, 2]])
 
 
 def test_an_empty_batch_gives_no_sketches_and_an_empty_gradient(kernels):

@@ -55,20 +55,20 @@ def compute(
     kernels: Kernels, x: Tensor, f: Tensor, s: Tensor | None, case: str, *, diagonal: bool, keep: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The form and both gradients, on the CPU."""
-    x, f, s = (None if one is None else one.to(kernels.device) for one in (x, f, s))
+    x, f, s = (None if tensor is None else tensor.to(kernels.device) for tensor in (x, f, s))
     geometry = CASES[case][2]
     out, products = kernels.ops.fb_quadratic(x, f, s, *geometry, diagonal, keep)
     grad = upstream(out, out.dtype).to(kernels.device)
     kept = products if keep else None
     gradients = kernels.ops.fb_quadratic_backward(grad, x, f, s, kept, *geometry, diagonal, [True, True])
-    assert [one.dtype for one in gradients] == [x.dtype, f.dtype]
+    assert [tensor.dtype for tensor in gradients] == [x.dtype, f.dtype]
     return out.cpu(), gradients[0].cpu(), gradients[1].cpu()
 
 
 def expected(x: Tensor, f: Tensor, s: Tensor | None, case: str, *, diagonal: bool) -> tuple[Tensor, Tensor, Tensor]:
     geometry = CASES[case][2]
     dtype = accumulated(x.dtype)
-    x, f, s = (None if one is None else one.double() for one in (x, f, s))
+    x, f, s = (None if tensor is None else tensor.double() for tensor in (x, f, s))
     out, _ = reference.fb_quadratic_reference(x, f, s, *geometry, diagonal, False)
     grad = upstream(out, dtype).double()
     gradients = reference.fb_quadratic_backward_reference(grad, x, f, s, None, *geometry, diagonal, [True, True])
@@ -77,8 +77,8 @@ def expected(x: Tensor, f: Tensor, s: Tensor | None, case: str, *, diagonal: boo
 
 def assert_all_near(actual: tuple[Tensor, ...], oracle: tuple[Tensor, ...], dtype: torch.dtype, assert_near) -> None:
     assert_near(actual[0], oracle[0], dtype)
-    for one, other in zip(actual[1:], oracle[1:], strict=True):
-        assert_near(one, other, dtype, gradient=True)
+    for tensor, other in zip(actual[1:], oracle[1:], strict=True):
+        assert_near(tensor, other, dtype, gradient=True)
 
 
 @pytest.mark.pairwise
@@ -89,7 +89,7 @@ def test_the_form_and_its_gradients_equal_the_reference(kernels, case, scale, di
     arguments = inputs(case, torch.float32, scale)
     # One value without its diagonal is the constant 0, of which rounding is all that is left.
     if case == "one value" and not diagonal:
-        assert max(float(one.abs().amax()) for one in compute(kernels, *arguments, case, diagonal=False)) < 1e-2
+        assert max(float(tensor.abs().amax()) for tensor in compute(kernels, *arguments, case, diagonal=False)) < 1e-2
         return
 
     actual = compute(kernels, *arguments, case, diagonal=diagonal)
@@ -121,7 +121,7 @@ def test_kept_products_change_no_gradient(kernels, dtype, case, diagonal, assert
     actual = compute(kernels, *arguments, case, diagonal=diagonal, keep=True)
 
     assert_all_near(actual, expected(*arguments, case, diagonal=diagonal), dtype, assert_near)
-    on_device = [None if one is None else one.to(kernels.device) for one in arguments]
+    on_device = [None if tensor is None else tensor.to(kernels.device) for tensor in arguments]
     out, products = kernels.ops.fb_quadratic(*on_device, *geometry, diagonal, True)
     assert products.shape == (*CASES[case][1][:2], out[:, 0].numel())
     _, oracle = reference.fb_quadratic_reference(
@@ -146,7 +146,9 @@ def test_a_portion_for_each_image_and_class_equals_the_reference(emulated, dtype
 @pytest.mark.parametrize("wanted", [[True, False], [False, True], [False, False]], ids=str)
 def test_only_the_gradients_that_are_wanted_are_computed(kernels, wanted):
     case = "windows with everything"
-    x, f, _ = (None if one is None else one.to(kernels.device) for one in inputs(case, torch.float32, "no scale"))
+    x, f, _ = (
+        None if tensor is None else tensor.to(kernels.device) for tensor in inputs(case, torch.float32, "no scale")
+    )
     geometry = CASES[case][2]
     out, _ = kernels.ops.fb_quadratic(x, f, None, *geometry, False, False)
     grad = upstream(out, out.dtype).to(kernels.device)
@@ -154,8 +156,8 @@ def test_only_the_gradients_that_are_wanted_are_computed(kernels, wanted):
 
     some = kernels.ops.fb_quadratic_backward(grad, x, f, None, None, *geometry, False, wanted)
 
-    for one, other, want in zip(some, both, wanted, strict=True):
-        assert torch.equal(one, other if want else other.new_empty(0))
+    for tensor, other, want in zip(some, both, wanted, strict=True):
+        assert torch.equal(tensor, other if want else other.new_empty(0))
 
 
 LAYOUTS = {
@@ -168,7 +170,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("case", ["pointwise", "windows with everything"])
 @pytest.mark.parametrize("arrange", LAYOUTS.values(), ids=LAYOUTS)
 def test_layouts_change_neither_the_form_nor_its_gradients(kernels, arrange, case, assert_near):
-    x, f, s = (one.to(kernels.device) for one in inputs(case, torch.float32, "shared scale"))
+    x, f, s = (tensor.to(kernels.device) for tensor in inputs(case, torch.float32, "shared scale"))
     x, f = arrange(x), f.transpose(0, 1).contiguous().transpose(0, 1)
     geometry = CASES[case][2]
 
@@ -192,11 +194,11 @@ def test_float16_gradients_keep_their_precision_at_any_scale(kernels, strength):
         grad.double(), x.double(), f.double(), None, None, *geometry, False, [True, True]
     )
 
-    arguments = (one.to(kernels.device) for one in (grad, x, f))
+    arguments = (tensor.to(kernels.device) for tensor in (grad, x, f))
     gradients = kernels.ops.fb_quadratic_backward(*arguments, None, None, *geometry, False, [True, True])
 
-    for one, other in zip(gradients, oracle, strict=True):
-        error = (one.cpu().double().clamp(-65504, 65504) - other.clamp(-65504, 65504)).abs().amax()
+    for tensor, other in zip(gradients, oracle, strict=True):
+        error = (tensor.cpu().double().clamp(-65504, 65504) - other.clamp(-65504, 65504)).abs().amax()
         assert error <= 1e-3 * other.abs().amax() + 3e-8
 
 
@@ -229,8 +231,8 @@ def test_nothing_gives_zeros(kernels, empty):
     )
 
     assert out.shape == (x.shape[0], f.shape[0], 4, 4)
-    assert [one.shape for one in gradients] == [x.shape, f.shape]
-    assert not any(one.any() for one in (out, *gradients))
+    assert [tensor.shape for tensor in gradients] == [x.shape, f.shape]
+    assert not any(tensor.any() for tensor in (out, *gradients))
 
 
 @pytest.mark.pairwise
@@ -241,7 +243,7 @@ def test_nothing_gives_zeros(kernels, empty):
 def test_every_value_is_written(kernels, dtype, case, diagonal):
     for scale, keep in (("no scale", True), ("own scales", False)):
         results = compute(kernels, *inputs(case, dtype, scale), case, diagonal=diagonal, keep=keep)
-        assert all(one.isfinite().all() for one in results)
+        assert all(tensor.isfinite().all() for tensor in results)
 
 
 def test_arguments_that_do_not_fit_together_are_refused(kernels):

@@ -35,10 +35,10 @@ def test_the_form_and_its_gradients_equal_float64_on_the_cpu(dtype, diagonal, as
     actual = form_and_gradients(x, weight, diagonal=diagonal)
 
     oracle = form_and_gradients(x.cpu().double(), weight.cpu().double(), diagonal=diagonal)
-    assert [one.dtype for one in actual[1:]] == [dtype, dtype]
+    assert [tensor.dtype for tensor in actual[1:]] == [dtype, dtype]
     assert_near(actual[0].cpu(), oracle[0], dtype)
-    for one, other in zip(actual[1:], oracle[1:], strict=True):
-        assert_near(one.cpu(), other, dtype, gradient=True)
+    for tensor, other in zip(actual[1:], oracle[1:], strict=True):
+        assert_near(tensor.cpu(), other, dtype, gradient=True)
 
 
 def test_under_autocast_it_is_the_form_of_the_cast_arguments():
@@ -49,8 +49,8 @@ def test_under_autocast_it_is_the_form_of_the_cast_arguments():
         actual = form_and_gradients(x, weight, diagonal=False)
 
     assert torch.equal(actual[0], expected[0])
-    for one, other in zip(actual[1:], expected[1:], strict=True):
-        assert torch.equal(one, other.float())
+    for tensor, other in zip(actual[1:], expected[1:], strict=True):
+        assert torch.equal(tensor, other.float())
 
 
 def test_float32_arguments_of_the_raw_op_are_not_cast_by_autocast():
@@ -104,7 +104,7 @@ def test_a_captured_graph_replays_with_new_values():
 
 
 def test_memory_does_not_hold_every_product():
-    x, weight = (one.bfloat16() for one in inputs())
+    x, weight = (tensor.bfloat16() for tensor in inputs())
     products = 4 * 100 * 20 * 256 * 64
     fb_quadratic(x, weight, diagonal=False)
     torch.cuda.synchronize()

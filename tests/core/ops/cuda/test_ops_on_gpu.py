@@ -120,8 +120,8 @@ def test_compiled_in_one_graph_it_equals_eager(backend):
 
     compiled = value_and_gradient(torch.compile(bilinear, fullgraph=True, backend=backend), x)
 
-    for one, other in zip(compiled, expected, strict=True):
-        torch.testing.assert_close(one, other)
+    for tensor, other in zip(compiled, expected, strict=True):
+        torch.testing.assert_close(tensor, other)
 
 
 def test_the_kernels_run_on_the_current_stream(pool):
@@ -149,9 +149,9 @@ def test_the_kernels_run_on_the_device_of_their_input(pool):
     with torch.cuda.device(0):
         elsewhere = value_and_gradient(pool, x.to("cuda:1"))
 
-    for one, other in zip(elsewhere, expected, strict=True):
-        assert one.device.index == 1
-        torch.testing.assert_close(one.to(other.device), other)
+    for tensor, other in zip(elsewhere, expected, strict=True):
+        assert tensor.device.index == 1
+        torch.testing.assert_close(tensor.to(other.device), other)
 
 
 def test_the_host_never_waits_for_the_gpu():
