@@ -27,7 +27,7 @@ def create_rival(
         head: `svm` or `softmax`.
         C: weight of the summed loss against ||W||^2 / 2.
         num_classes: K.
-        mean_squared_norm: of the centred descriptors.
+        mean_squared_norm: mean squared norm of the centred descriptors.
         tolerance: scikit-learn's `tol`. LogisticRegression stops by the largest slope of the mean loss: on fewer values
             than 131,328 its objective may need a smaller one to come within 1e-4 of the minimum.
 

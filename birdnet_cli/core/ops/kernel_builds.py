@@ -64,8 +64,8 @@ def build_kernels(
 
     Args:
         devices: `cpu`, `cuda`; empty is what this machine has.
-        architectures: of GPUs, as TORCH_CUDA_ARCH_LIST is written; None is that variable, else this machine's GPUs,
-            else what a wheel carries.
+        architectures: GPU architectures, as TORCH_CUDA_ARCH_LIST lists them; None is that variable, else this machine's
+            GPUs, else those of a wheel.
         progress: gets a note before each compilation.
 
     Raises:

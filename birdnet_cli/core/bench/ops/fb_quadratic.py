@@ -32,7 +32,7 @@ def fb_contenders(
 
     Args:
         channels: C.
-        device: of the maps.
+        device: device of the maps.
         classes: O.
         factors: K.
     """

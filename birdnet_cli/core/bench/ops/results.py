@@ -32,7 +32,7 @@ class OpRow:
     Attributes:
         op: the op's name.
         shape: `NxCxL`.
-        dtype: of the input.
+        dtype: dtype of the input.
         contender: its name.
         forward: without gradients.
         both: forward and the gradient of x.
@@ -65,7 +65,7 @@ class OpReport:
 
     Attributes:
         machine: device, threads, versions, and the implementation of each op that ran.
-        ceilings: of the machine.
+        ceilings: ceilings of the machine.
         rows: a row for each op, shape, dtype and contender.
     """
 

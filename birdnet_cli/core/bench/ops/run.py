@@ -41,8 +41,8 @@ def bench_ops(
     Args:
         ops: names; see `list_op_benches`.
         device: auto, cpu, cuda or cuda:N.
-        shapes: of the feature maps; None is each op's own list.
-        dtypes: of the feature maps; `eager` is measured in float32 in any case.
+        shapes: shapes of the feature maps; None is each op's own list.
+        dtypes: dtypes of the feature maps; `eager` is measured in float32 in any case.
         contenders: names; None is all. `eager` is measured in any case.
         repeats: samples of each.
         progress: follows the work.

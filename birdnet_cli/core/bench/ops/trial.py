@@ -19,8 +19,8 @@ class Trial:
         op: the op's name.
         name: the contender's name.
         contender: what is measured.
-        shape: of the feature maps.
-        dtype: of the feature maps.
+        shape: shape of the feature maps.
+        dtype: dtype of the feature maps.
         device: device of the feature maps.
     """
 

@@ -76,7 +76,7 @@ class Ascent:
         held: the bias that the duals imply, centre + s^2 sum_i a_i, float64 [K].
         centre: the multiplier's centre of the bias, float64 [K].
         duals: a_i, a matrix for each block, float32 [n, K].
-        logits: of all rows, also of those left out, float32 [N, K], on the CPU.
+        logits: logits of all rows, also of those left out, float32 [N, K], on the CPU.
         gap: relative duality gap of the objective with |b - centre|^2 / 2 s^2 added: an upper bound of its relative
             distance from the minimum, once the centre is the best bias.
         passes: passes over the rows, those that computed `logits` included.

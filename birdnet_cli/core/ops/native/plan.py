@@ -53,13 +53,13 @@ class BuildPlan:
 
     Attributes:
         sources: the files.
-        flags: of the compiler; part of the address.
+        flags: flags of the compiler; part of the address.
         tools: name and version of each compiler, as it prints them; part of the address.
         compile: the command that compiles a unit, without input and output, with this machine's folders.
         link: the command that makes the library, up to its inputs and output.
         libraries: the end of that command, the libraries to link.
         links: names of symbolic links that the build folder needs, and their targets.
-        architectures: of GPUs, to be shown.
+        architectures: architectures of GPUs, to be shown.
     """
 
     sources: KernelSources
@@ -93,8 +93,8 @@ def plan_build(
     FBN_CXXFLAGS adds flags to the compilation and the linking of the CPU library: sanitizers, debug information.
 
     Args:
-        sources: of one device.
-        architectures: of GPUs, such as `9.0+PTX`; None is `choose_architectures`.
+        sources: sources of one device.
+        architectures: architectures of GPUs, such as `9.0+PTX`; None is `choose_architectures`.
         portable: compile for the GPUs of other machines too, not only of this machine.
 
     Raises:

@@ -20,12 +20,12 @@ class BuiltLibrary:
         path: the `.so` file.
         device: `cpu` or `cuda`.
         tool: name and version of the compiler.
-        flags: of the compiler.
-        architectures: of GPUs.
+        flags: flags of the compiler.
+        architectures: architectures of GPUs.
         cuda: for a GPU's library, the version of CUDA that PyTorch was built with.
         seconds: duration of the build.
         log: the compiler's output, such as warnings.
-        sha256: of the file.
+        sha256: sha256 of the file.
     """
 
     path: Path
