@@ -1,7 +1,6 @@
 """Ops against the usual ways of writing them, measured for a moment."""
 
 import json
-import math
 from collections.abc import Iterator
 
 import pytest
@@ -12,13 +11,11 @@ from birdnet_cli.core.bench.ops import (
     Shape,
     bench_ops,
     create_op_bench,
-    list_contenders,
     list_op_benches,
     measure,
-    parse_shapes,
     run,
 )
-from birdnet_cli.core.errors import UnknownNameError, UsageError
+from birdnet_cli.core.errors import UnknownNameError
 
 CPU = torch.device("cpu")
 SMALL = (Shape(2, 8, 6),)
@@ -133,36 +130,6 @@ def test_a_contender_that_fails_is_named_and_the_others_go_on(monkeypatch: pytes
     assert {row.contender for row in done.rows} == {"eager", "fbn"}
 
 
-@pytest.mark.skipif(not measure.Path("/proc/self/clear_refs").exists(), reason="needs Linux, whose /proc tells memory")
-def test_peak_memory_counts_what_a_call_frees_again() -> None:
-    def call() -> torch.Tensor:
-        large = torch.ones(2**23)  # 32 MiB
-        return large[: 2**20].clone()  # 4 MiB
-
-    call()
-    extra = measure.peak_extra_bytes(call, CPU)
-    assert extra is not None
-    assert extra + 2**20 >= 36 * 2**20
-    assert extra < 48 * 2**20
-
-
-def test_a_short_call_is_repeated_until_a_sample_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "SAMPLE_SECONDS", 5e-3)
-    monkeypatch.setattr(measure, "time_calls", lambda *_, calls: 1e-4)
-    assert measure.calls_per_sample(lambda: None, CPU) == math.ceil(5e-3 / 1e-4)
-
-
-def test_shapes_are_read() -> None:
-    assert parse_shapes("8x512x196, 1x2x3") == (Shape(8, 512, 196), Shape(1, 2, 3))
-    assert str(Shape(8, 512, 196)) == "8x512x196"
-
-
-@pytest.mark.parametrize("text", ["8x512", "8x512x0", "8x512x196x2", "axbxc", ""])
-def test_what_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"expected images x channels x positions, such as 8x512x196"):
-        parse_shapes(text)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -175,9 +142,3 @@ def test_what_is_no_shape_is_refused(text: str) -> None:
 def test_a_misspelt_name_is_an_error(settings: dict[str, list[str]], message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         bench_ops(**{"ops": ["bilinear_pool"], "device": "cpu", **settings})  # type: ignore[arg-type]
-
-
-def test_contenders_of_all_ops_are_listed_once() -> None:
-    names = list_contenders(list_op_benches())
-    assert names.count("eager") == 1
-    assert {"compile", "outer", "fft"} <= set(names)
